@@ -1,0 +1,109 @@
+"""One command for everything: `python3 tasks.py book`, `python3 tasks.py test` (see `python3 tasks.py --help`).
+
+Needs Python 3.11+ and nothing else: it makes the environment `.venv` beside this file, installs the package with the
+versions of constraints.txt, and runs the task in it. Running it again skips what is already done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+STAMP = VENV / "vsa-lite-stamp"
+EXTRAS = ".[book,lab,metrics,selective-search,dev]"
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None, **options) -> int:
+    """Run a command in the repository; stop with its exit status if it fails."""
+    print("+", " ".join(str(part) for part in command), flush=True)
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **(env or {})}, **options)
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.returncode
+
+
+def fingerprint() -> str:
+    """What the environment was made from: a change in any of these makes it again."""
+    parts = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+    return hashlib.sha256(b"\0".join([*parts, sys.version.encode()])).hexdigest()
+
+
+def setup() -> None:
+    """Make `.venv` and install the package and its extras, unless nothing has changed since the last time."""
+    if STAMP.exists() and STAMP.read_text() == fingerprint() and PYTHON.exists():
+        return
+    if not PYTHON.exists():
+        print(f"making {VENV.name} with Python {sys.version.split()[0]}", flush=True)
+        try:
+            venv.create(VENV, with_pip=True, clear=VENV.exists())
+        except (subprocess.CalledProcessError, OSError) as error:
+            sys.exit(f"could not make {VENV}: {error}\n(on Debian and Ubuntu: apt install python3-venv)")
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.5")
+    install = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON]
+    if shutil.which("nvidia-smi") is None and sys.platform != "darwin":
+        # the CPU build of torch saves about 4 GB, but its index cannot be reached everywhere
+        print("no NVIDIA GPU here: trying the small CPU build of torch", flush=True)
+        quick = {"UV_HTTP_TIMEOUT": "15", "UV_HTTP_RETRIES": "0", **os.environ}
+        command = [*install, "--quiet", "--torch-backend=cpu", "torch", "torchvision", "-c", "constraints.txt"]
+        tried = subprocess.run([str(part) for part in command], cwd=ROOT, env=quick, capture_output=True, text=True)
+        if tried.returncode:
+            print(
+                "the CPU build could not be had; taking the registry's build (about 5 GB, works on a CPU too)",
+                flush=True,
+            )
+    run(*install, "-c", "constraints.txt", "-e", EXTRAS)
+    STAMP.write_text(fingerprint())
+
+
+def lint() -> None:
+    """Style of the code and of the notebooks, and no outputs in the notebooks."""
+    run(PYTHON, "-m", "ruff", "check", ".")
+    run(PYTHON, "-m", "ruff", "format", "--check", ".")
+    notebooks = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
+    if notebooks:
+        run(PYTHON, "-m", "nbstripout", "--verify", *notebooks)
+
+
+def test(*arguments: str) -> None:
+    """All tests; further arguments go to pytest."""
+    data = ROOT.parent / "shared" / "data"
+    env = {"VSA_LITE_DATA": str(data)} if data.is_dir() and "VSA_LITE_DATA" not in os.environ else {}
+    run(PYTHON, "-m", "pytest", *arguments, env=env)
+
+
+def clean() -> None:
+    """Remove everything that these tasks have made, the environment included."""
+    for name in (".venv", "_build", "_vendor", ".pytest_cache", ".ruff_cache", ".hypothesis"):
+        shutil.rmtree(ROOT / name, ignore_errors=True)
+
+
+TASKS = {"test": test, "lint": lint, "clean": clean}
+
+
+def main() -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036 (an older Python is what this line is for)
+        sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    choices = parser.add_subparsers(dest="task", required=True)
+    for name, function in TASKS.items():
+        choices.add_parser(name, help=(function.__doc__ or "").splitlines()[0], add_help=name != "test")
+    arguments, rest = parser.parse_known_args()
+    if rest and arguments.task != "test":
+        parser.error(f"{arguments.task} takes no further arguments, got {' '.join(rest)}")
+    if arguments.task != "clean":
+        setup()
+    TASKS[arguments.task](*rest)
+
+
+if __name__ == "__main__":
+    main()
