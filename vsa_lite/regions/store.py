@@ -1,0 +1,200 @@
+"""Region features on disk: one store for every backbone, memory-mapped, with boxes, masks and where it all came from.
+
+A store is a folder: `features.npy` float16 [images, regions, d], `boxes.npy` float32 [images, regions, 4], `mask.npy`
+bool [images, regions], `image_ids.npy` int64 [images], `done.npy` uint8 [images] and `store.json` (provenance). It is
+written in place, image by image; `done` says which rows are finished (1), or could not be made (2: a picture that cannot
+be read), so a run that was killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+TODO, DONE, FAILED = 0, 1, 2
+
+
+class StoreError(ValueError):
+    """A feature store that is missing, unfinished, damaged, or made from something else."""
+
+
+class FeatureStore:
+    """A finished store, open for reading. Arrays are memory-mapped: nothing is loaded before it is asked for.
+
+    Attributes:
+        features: [images, regions, d], float16.
+        boxes: [images, regions, 4], float32, shares of the picture's sides; region 0 is the whole picture.
+        mask: [images, regions], bool; a picture that could not be read has no region.
+        image_ids: [images], int64.
+        provenance: backbone, transform, kind of regions, data set, failures.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "store.json").exists():
+            raise StoreError(f"no feature store at {self.path}: make one with `vsa-lite extract`")
+        self.provenance = json.loads((self.path / "store.json").read_text(encoding="utf-8"))
+        try:
+            arrays = {
+                name: np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in ("features", "boxes", "mask", "image_ids", "done")
+            }
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.path} is damaged: {error}") from error
+        n, r, _ = arrays["features"].shape
+        shapes = {"boxes": (n, r, 4), "mask": (n, r), "image_ids": (n,), "done": (n,)}
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise StoreError(f"{self.path} is damaged: {name} has shape {arrays[name].shape}, not {shape}")
+        todo = int((arrays["done"] == TODO).sum())
+        if todo:
+            raise StoreError(f"{self.path} is unfinished, {todo} of {n} pictures to go: run the extraction again")
+        self.features, self.boxes, self.mask = arrays["features"], arrays["boxes"], arrays["mask"]
+        self.image_ids = np.array(arrays["image_ids"])
+        self._row = {int(image_id): row for row, image_id in enumerate(self.image_ids)}
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def feature_size(self) -> int:
+        """d, the size of one region's feature."""
+        return self.features.shape[2]
+
+    def __contains__(self, image_id: int) -> bool:
+        """Whether the picture is here and could be read."""
+        return int(image_id) in self._row and bool(self.mask[self._row[int(image_id)], 0])
+
+    def rows(self, image_ids: Sequence[int]) -> np.ndarray:
+        """Where pictures stand in the arrays.
+
+        Raises:
+            StoreError: for a picture that the store lacks or that could not be read.
+        """
+        try:
+            rows = np.array([self._row[int(i)] for i in image_ids], dtype=np.int64)
+        except KeyError as error:
+            raise StoreError(f"{self.path} has no image id {error}: it was made from another data set") from None
+        if len(rows) and not self.mask[rows, 0].all():
+            bad = int(self.image_ids[rows[~self.mask[rows, 0]][0]])
+            raise StoreError(f"{self.path}: the picture with image id {bad} could not be read; leave it out")
+        return rows
+
+    def read(
+        self, image_ids: Sequence[int]
+    ) -> tuple[Float[Tensor, "n regions d"], Bool[Tensor, "n regions"], Float[Tensor, "n regions 4"]]:
+        """Features (float32), mask and boxes of some pictures, in their order."""
+        rows = self.rows(image_ids)
+        return (
+            torch.from_numpy(self.features[rows].astype(np.float32)),
+            torch.from_numpy(self.mask[rows].copy()),
+            torch.from_numpy(self.boxes[rows].copy()),
+        )
+
+
+class StoreWriter:
+    """Writes a store, resumably: rows already finished are kept if the store was begun with the same provenance.
+
+    Args:
+        path: folder of the store.
+        image_ids: the pictures, in order.
+        regions: R, regions a picture.
+        feature_size: d.
+        provenance: what the features are made from; a store begun with another one is refused.
+        restart: throw away what is there.
+
+    Raises:
+        StoreError: if the folder holds a store of something else.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        image_ids: Sequence[int],
+        regions: int,
+        feature_size: int,
+        provenance: dict,
+        restart: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        n = len(image_ids)
+        header = json.loads(json.dumps({**provenance, "shape": [n, regions, feature_size]}))
+        manifest = self.path / "store.json"
+        begun = manifest.exists() and not restart
+        if begun:
+            old = json.loads(manifest.read_text(encoding="utf-8"))
+            old.pop("failures", None)
+            if old != header:
+                names = [key for key in {*old, *header} if old.get(key) != header.get(key)]
+                raise StoreError(
+                    f"{self.path} already holds features made from something else ({', '.join(sorted(names))} differ); "
+                    "choose another folder, or restart"
+                )
+            if not np.array_equal(np.load(self.path / "image_ids.npy"), np.asarray(image_ids, dtype=np.int64)):
+                raise StoreError(f"{self.path} was begun with other pictures; choose another folder, or restart")
+        else:
+            manifest.unlink(missing_ok=True)
+            np.save(self.path / "image_ids.npy", np.asarray(image_ids, dtype=np.int64))
+        self.header = header
+        kinds = {
+            "features": (np.float16, (n, regions, feature_size)),
+            "boxes": (np.float32, (n, regions, 4)),
+            "mask": (np.bool_, (n, regions)),
+            "done": (np.uint8, (n,)),
+        }
+        self._arrays = {
+            name: np.lib.format.open_memmap(
+                self.path / f"{name}.npy", mode="r+" if begun else "w+", dtype=dtype, shape=shape
+            )
+            for name, (dtype, shape) in kinds.items()
+        }
+        self.failures: dict[str, str] = {}
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        temporary = self.path / "store.json.part"
+        temporary.write_text(json.dumps({**self.header, "failures": self.failures}, indent=1), encoding="utf-8")
+        os.replace(temporary, self.path / "store.json")
+
+    @property
+    def todo(self) -> np.ndarray:
+        """Rows that are not finished; those that failed before are tried again."""
+        return np.flatnonzero(self._arrays["done"] != DONE)
+
+    def write(self, rows: Sequence[int], features: np.ndarray, boxes: np.ndarray, mask: np.ndarray) -> None:
+        """Write some finished rows; `done` is set only after their data is on disk.
+
+        Raises:
+            StoreError: if a feature is not finite.
+        """
+        features = np.asarray(features, dtype=np.float32)
+        half = features.astype(np.float16)
+        if not np.isfinite(half).all():
+            raise StoreError(
+                f"features of row {rows[int(np.argwhere(~np.isfinite(half))[0][0])]} are not finite in float16"
+            )
+        self._arrays["features"][rows], self._arrays["boxes"][rows], self._arrays["mask"][rows] = half, boxes, mask
+        for name in ("features", "boxes", "mask"):
+            self._arrays[name].flush()
+        self._arrays["done"][rows] = DONE
+        self._arrays["done"].flush()
+
+    def fail(self, row: int, name: str, reason: str) -> None:
+        """Note a picture that could not be read; its row stays masked."""
+        self.failures[name] = reason
+        self._arrays["done"][row] = FAILED
+        self._arrays["done"].flush()
+
+    def close(self) -> FeatureStore:
+        """Note the failures and open the store for reading."""
+        self._write_manifest()
+        self._arrays.clear()
+        return FeatureStore(self.path)
