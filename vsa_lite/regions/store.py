@@ -2,8 +2,8 @@
 
 A store is a folder: `features.npy` float16 [images, regions, d], `boxes.npy` float32 [images, regions, 4], `mask.npy`
 bool [images, regions], `image_ids.npy` int64 [images], `done.npy` uint8 [images] and `store.json` (provenance). It is
-written in place, image by image; `done` says which rows are finished (1), or could not be made (2: a picture that cannot
-be read), so a run that was killed goes on where it stopped.
+written in place, image by image; `done` says which rows are finished (1), or could not be made (2: a picture that
+cannot be read), so a run that was killed goes on where it stopped.
 """
 
 from __future__ import annotations
