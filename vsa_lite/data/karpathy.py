@@ -7,13 +7,12 @@ https://cs.stanford.edu/people/karpathy/deepimagesent/
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vsa_lite.data.images import PictureError, open_image
 from vsa_lite.data.records import Dataset, Record, Sentence, tokenise
+from vsa_lite.data.skipped import readable, report_skipped
 
 # COCO's "restval" pictures are the part of its validation set that everybody trains on
 SPLIT_OF = {"train": "train", "restval": "train", "val": "val", "test": "test"}
@@ -46,7 +45,8 @@ def load_karpathy(
 
     Raises:
         FileNotFoundError: if the file or the folder is missing, or the folder holds none of the pictures.
-        ValueError: if the file is not in this format; the message names the picture and what is wrong with it.
+        ValueError: if the file is not in this format (the message names the picture and what is wrong with it), or
+            if none of the checked pictures can be read.
     """
     json_path, image_folder = Path(json_path), Path(image_folder)
     if not json_path.is_file():
@@ -75,8 +75,6 @@ def load_karpathy(
         raise FileNotFoundError(f"none of the {len(records):,} pictures with sentences is in {image_folder}{where}")
     if check_images:
         records = readable(records, progress)
-        if not records:
-            raise ValueError(f"none of the pictures in {image_folder} can be read")
     return Dataset(name or content.get("dataset") or json_path.stem, records)
 
 
@@ -98,27 +96,6 @@ def load_flickr8k(root: str | Path, check_images: bool = False) -> Dataset:
     json_path = _first(root, ("dataset.json", "dataset_flickr8k.json"), Path.is_file)
     images = _first(root, ("images", "Flicker8k_Dataset", "Flickr8k_Dataset"), Path.is_dir)
     return load_karpathy(json_path, images, "flickr8k", check_images)
-
-
-def readable(records: Sequence[Record], progress: Callable[[Sequence], Any] | None = None) -> list[Record]:
-    """The records whose pictures can be opened; one warning counts and names the others."""
-    good, bad = [], []
-    for record in progress(records) if progress else records:
-        try:
-            open_image(record.picture)
-        except PictureError as error:
-            bad.append(str(error))
-        else:
-            good.append(record)
-    report_skipped("pictures that cannot be read", bad)
-    return good
-
-
-def report_skipped(what: str, names: Sequence[str], shown: int = 3) -> None:
-    """Warn once that things were skipped: what, how many, and the first names. Says nothing when there are none."""
-    if names:
-        more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
-        warnings.warn(f"skipped {len(names):,} {what}: {'; '.join(names[:shown])}{more}", stacklevel=3)
 
 
 def _record(entry: Any, image_folder: Path) -> tuple[Record, list[str]]:
