@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,9 @@ def setup() -> None:
             venv.create(VENV, with_pip=True, clear=VENV.exists())
         except (subprocess.CalledProcessError, OSError) as error:
             sys.exit(f"could not make {VENV}: {error}\n(on Debian and Ubuntu: apt install python3-venv)")
-    run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.5")
+    if subprocess.run([str(PYTHON), "-m", "pip", "--version"], capture_output=True).returncode:
+        run(PYTHON, "-m", "ensurepip")  # an environment that uv has made has no pip
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.7")
     install = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON]
     if shutil.which("nvidia-smi") is None and sys.platform != "darwin":
         # the CPU build of torch saves about 4 GB, but its index cannot be reached everywhere
@@ -81,13 +84,54 @@ def test(*arguments: str) -> None:
     run(PYTHON, "-m", "pytest", *arguments, env=env)
 
 
+def book(*arguments: str) -> None:
+    """The whole book, strictly: a warning or a failing cell is an error. --fresh forgets what was built before."""
+    if arguments not in ((), ("--fresh",)):
+        sys.exit(f"book takes only --fresh, got {' '.join(arguments)}")
+    if arguments:
+        shutil.rmtree(ROOT / "_build", ignore_errors=True)
+    if shutil.which("npm"):
+        run(PYTHON, ROOT / "tools" / "browser_files.py", "site")
+    else:
+        print("no npm here: the pages will load MathJax and the widget scripts from a CDN", flush=True)
+    run(BIN / "jupyter-book", "build", ".", "-W", "--keep-going", "-n")
+    # Jupyter Book can end well without having built anything: look for the pages
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    pages = [f"{name}.html" for name in re.findall(r"(?:root|file): *(\S+)", contents)]
+    missing = [name for name in ["index.html", *pages] if not (ROOT / "_build" / "html" / name).is_file()]
+    if missing:
+        sys.exit(f"the build left out {', '.join(missing)}")
+    print(f"the book is built: open {ROOT / '_build' / 'html' / 'index.html'}", flush=True)
+
+
+def browser(*arguments: str) -> None:
+    """Open every built page in headless Chromium and check it; --shots FOLDER keeps pictures of the pages."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    macos = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if chromium is None and macos.exists():
+        chromium = str(macos)
+    if chromium is None or shutil.which("node") is None or shutil.which("npm") is None:
+        sys.exit("the browser check needs Node.js, npm and Chromium (or CHROMIUM=path to a Chrome)")
+    if not (ROOT / "_build" / "html" / "index.html").is_file():
+        sys.exit("there is no book to check yet: python3 tasks.py book")
+    run(PYTHON, ROOT / "tools" / "browser_files.py", "driver")
+    run("node", ROOT / "browser" / "check.mjs", *arguments, env={"CHROMIUM": chromium})
+
+
+def lab() -> None:
+    """JupyterLab with the chapters, in the environment of this repository."""
+    run(PYTHON, "-m", "jupyterlab", "--notebook-dir", ROOT)
+
+
 def clean() -> None:
     """Remove everything that these tasks have made, the environment included."""
     for name in (".venv", "_build", "_vendor", ".pytest_cache", ".ruff_cache", ".hypothesis"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
 
 
-TASKS = {"test": test, "lint": lint, "clean": clean}
+TASKS = {"book": book, "test": test, "lab": lab, "lint": lint, "browser": browser, "clean": clean}
+OWN_ARGUMENTS = ("book", "browser", "test")
 
 
 def main() -> None:
@@ -98,7 +142,7 @@ def main() -> None:
     for name, function in TASKS.items():
         choices.add_parser(name, help=(function.__doc__ or "").splitlines()[0], add_help=name != "test")
     arguments, rest = parser.parse_known_args()
-    if rest and arguments.task != "test":
+    if rest and arguments.task not in OWN_ARGUMENTS:
         parser.error(f"{arguments.task} takes no further arguments, got {' '.join(rest)}")
     if arguments.task != "clean":
         setup()

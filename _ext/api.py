@@ -1,0 +1,81 @@
+"""Sphinx extension: the `rooms` directive documents the whole package, and docstrings may be written plainly.
+
+    ```{rooms} vsa_lite.data vsa_lite.words
+    ```
+
+lists every module of these rooms, so that a new module is on the page without anybody remembering it. In docstrings,
+`code` in single backticks is code, and a lone `*`, `|` or trailing `_` is itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+# what is left as it is: a role with its text, a literal, mathematics
+PLAIN = re.compile(r"(:[\w:]+:`[^`]+`|``[^`]+``|`[^`]+`_{0,2})")
+
+
+def modules_of(name: str) -> list[str]:
+    """A module's own name, and the names of the modules in it if it is a package."""
+    module = importlib.import_module(name)
+    inside = pkgutil.iter_modules(module.__path__, name + ".") if hasattr(module, "__path__") else ()
+    return [name, *(found.name for found in inside if not found.name.rsplit(".", 1)[1].startswith("_"))]
+
+
+class Rooms(SphinxDirective):
+    """One `automodule` for each module of the packages named in the argument."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        content = []
+        for name in self.arguments[0].split():
+            for module in modules_of(name):
+                content += [module, "-" * len(module), "", f".. automodule:: {module}", "   :members:", ""]
+                source = inspect.getsourcefile(importlib.import_module(module))
+                self.env.note_dependency(source)
+        node = nodes.section()
+        node.document = self.state.document
+        lines = StringList(content, source=f"rooms {self.arguments[0]}")
+        self.state.nested_parse(lines, 0, node, match_titles=1)
+        return node.children
+
+
+def write_plainly(app: Sphinx, what, name, obj, options, lines: list[str]) -> None:
+    """Make reStructuredText of docstrings in which single backticks mean code. Runs after napoleon."""
+    in_block, text = False, []
+    for line in lines:
+        if line.strip() and not line.startswith(" "):
+            in_block = False
+        if not in_block and line.strip() and not line.lstrip().startswith(".. "):
+            line = "".join(
+                part if index % 2 and not re.fullmatch(r"`[^`]+`", part) else _mend(part, bool(index % 2))
+                for index, part in enumerate(PLAIN.split(line))
+            )
+        if line.startswith((".. math::", ".. code")) or line.endswith("::"):
+            in_block = True
+        text.append(line)
+    lines[:] = text
+
+
+def _mend(part: str, code: bool) -> str:
+    if code:
+        return f"`{part}`"
+    part = re.sub(r"(?<![\\*:])\*(?![*\s])(?!args|kwargs)", r"\\*", part) if part.count("*") % 2 else part
+    part = re.sub(r"(?<!\\)\|", r"\\|", part)
+    return re.sub(r"(?<=\w)_(?=\W|$)", r"\\_", part)
+
+
+def setup(app: Sphinx):
+    app.add_directive("rooms", Rooms)
+    app.connect("autodoc-process-docstring", write_plainly, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
