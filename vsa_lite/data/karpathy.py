@@ -69,7 +69,7 @@ def load_karpathy(
         empty += empty_here
         if record.sentences:
             records.append(record)
-    report_skipped(f"{json_path.name}: sentences without a word", empty)
+    report_skipped(f"sentences without a word in {json_path.name}", empty)
     if not any(record.picture.is_file() for record in records):
         where = f"; the first one should be {records[0].picture}" if records else ""
         raise FileNotFoundError(f"none of the {len(records):,} pictures with sentences is in {image_folder}{where}")
