@@ -20,15 +20,20 @@ SMOOTHING = 10.0  # `smooth`: words + 10 in the denominator
 
 
 def region_word_products(
-    regions: Float[Tensor, "images regions h"], words: Float[Tensor, "sentences words h"]
-) -> Float[Tensor, "images sentences words regions"]:
-    """All products v_i . s_t, as one matrix product."""
+    regions: Float[Tensor, "images regions h"], words: Float[Tensor, "n h"]
+) -> Float[Tensor, "n images regions"]:
+    """All products v_i . s_t of every word with every region, as one matrix product."""
     images, n_regions, h = regions.shape
-    sentences, n_words, h_words = words.shape
-    if h != h_words:
-        raise ValueError(f"regions and words must have the same size h, got {h} and {h_words}")
-    flat = words.reshape(-1, h) @ regions.reshape(-1, h).T  # (sentences * words, images * regions)
-    return flat.view(sentences, n_words, images, n_regions).permute(2, 0, 1, 3)
+    if h != words.shape[-1]:
+        raise ValueError(f"regions and words must have the same size h, got {h} and {words.shape[-1]}")
+    return (words @ regions.reshape(-1, h).T).view(-1, images, n_regions)
+
+
+def own_products(
+    regions: Float[Tensor, "pairs regions h"], words: Float[Tensor, "pairs words h"]
+) -> Float[Tensor, "pairs words regions"]:
+    """Products v_i . s_t of every word with the regions of its own picture: what the chain of chapter 9 decodes."""
+    return words @ regions.mT
 
 
 def alignment_scores(
@@ -71,13 +76,12 @@ def alignment_scores(
         if empty:
             part = "region" if name == "picture" else "word"
             raise ValueError(f"{name} {empty[0]} has no {part}: leave it out of the batch")
-    products = region_word_products(regions, words)  # (images, sentences, words, regions)
-    mask = region_mask[:, None, None, :]
-    if score == "max":
-        per_word = products.masked_fill(~mask, -torch.inf).amax(-1)  # (images, sentences, words)
-    else:
-        per_word = products.clamp(min=0).masked_fill(~mask, 0).sum(-1)
-    total = per_word.masked_fill(~word_mask[None], 0).sum(-1)  # (images, sentences)
+    products = region_word_products(regions, words[word_mask])  # (real words, images, regions)
+    if not region_mask.all():
+        products = products.masked_fill(~region_mask, -torch.inf if score == "max" else 0)
+    per_word = products.max(-1).values if score == "max" else products.clamp(min=0).sum(-1)  # (real words, images)
+    sentence = word_mask.nonzero()[:, 0]
+    total = per_word.new_zeros(len(words), len(regions)).index_add(0, sentence, per_word)  # (sentences, images)
     if normalisation == "sum":
-        return total
-    return total / (word_mask.sum(1) + (SMOOTHING if normalisation == "smooth" else 0.0))
+        return total.T
+    return total.T / (word_mask.sum(1) + (SMOOTHING if normalisation == "smooth" else 0.0))

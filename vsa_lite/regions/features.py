@@ -1,0 +1,133 @@
+"""Region features of a whole data set, written into a store: resumable, in batches, pictures read ahead (chapter 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from vsa_lite.data.records import Dataset, Record
+from vsa_lite.regions.backbones import Backbone
+from vsa_lite.regions.boxes import check_boxes
+from vsa_lite.regions.store import FeatureStore, StoreWriter
+
+# picks the regions of a picture: boxes [R, 4], the whole picture first, and the mask of real ones [R]
+Regions = Callable[[Record, Image.Image], tuple[Tensor, Tensor]]
+Method = Literal["align", "crop"]
+
+
+def warp_crops(image: Image.Image, boxes: Tensor, size: int) -> np.ndarray:
+    """Every box cut out and warped to a square, as R-CNN does: uint8 [regions, size, size, 3]."""
+    scale = torch.tensor([image.width, image.height] * 2)
+    crops = [
+        np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=tuple(corners)))
+        for corners in (boxes * scale).tolist()
+    ]
+    return np.stack(crops)
+
+
+def extract_features(
+    dataset: Dataset,
+    backbone: Backbone,
+    regions: Regions,
+    path: str | Path,
+    *,
+    count: int = 20,
+    method: Method = "align",
+    size: int = 448,
+    pool_size: int = 7,
+    batch_size: int = 4,
+    provenance: dict | None = None,
+    restart: bool = False,
+    progress: bool = True,
+) -> FeatureStore:
+    """Features of every region of every picture, in a store at `path`.
+
+    Region 0 is the whole picture, seen as the network was trained (at the transform's size). The others are pooled
+    from one map of the picture at `size` pixels ("align", RoIAlign), or cut out, warped and sent through the network
+    one by one ("crop", as in R-CNN: about `count` times slower, sharper for small boxes). Run again after a kill, it
+    goes on where it stopped; a picture that cannot be read is named, counted and left out.
+
+    Args:
+        dataset: records with pictures.
+        backbone: the frozen network.
+        regions: picks boxes [count, 4] and their mask [count] for a picture; the first box is the whole picture.
+        path: folder of the store.
+        count: R, regions a picture, the whole one included.
+        size: side in pixels of the picture that regions are pooled from.
+        pool_size: side of a pooled region, in cells.
+        batch_size: pictures at a time; on a CPU few are quicker, since their maps stay in the cache.
+        provenance: more about where the regions come from; another store content is refused by it.
+        restart: throw away what is there.
+
+    Raises:
+        ValueError: for a bad choice; StoreError: if the folder holds something else.
+    """
+    if method not in ("align", "crop"):
+        raise ValueError(f"method must be 'align' or 'crop', got {method!r}")
+    if not len(dataset):
+        raise ValueError(f"{dataset.name} holds no picture to extract from")
+    about = {**backbone.provenance(), "dataset": dataset.name, "method": method, **(provenance or {})}
+    if method == "align":
+        about |= {"size": size, "pool_size": pool_size}
+    ids = [record.image_id for record in dataset]
+    writer = StoreWriter(path, ids, count, backbone.feature_size, about, restart)
+    whole = backbone.transform
+
+    def prepare(row: int):
+        record = dataset[row]
+        try:
+            image = record.image()
+            boxes, mask = regions(record, image)
+        except Exception as error:  # one bad picture must not stop a run of thousands
+            return row, None, f"{type(error).__name__}: {error}"
+        if boxes.shape != (count, 4) or mask.shape != (count,) or not mask[0]:
+            raise ValueError(f"regions of {record.name}: wanted {count} boxes, the whole picture first")
+        check_boxes(boxes)
+        parts = whole.pixels(image, size) if method == "align" else warp_crops(image, boxes[1:][mask[1:]], whole.size)
+        return row, (whole.pixels(image), parts, boxes, mask), ""
+
+    todo = writer.todo.tolist()
+    done = len(ids) - len(todo)
+    with tqdm(total=len(ids), initial=done, desc="features", unit="picture", disable=not progress) as bar:
+        for batch in _read_ahead(prepare, todo, batch_size):
+            good = [(row, made) for row, made, _ in batch if made is not None]
+            for row, _, why in (item for item in batch if item[1] is None):
+                writer.fail(row, dataset[row].name, why)
+                tqdm.write(f"left out {dataset[row].name}: {why}")
+            if good:
+                rows = [row for row, _ in good]
+                wholes, parts, boxes, masks = zip(*(made for _, made in good), strict=True)
+                box, mask = torch.stack(boxes), torch.stack(masks)
+                features = torch.zeros(len(good), count, backbone.feature_size)
+                features[:, 0] = backbone.vectors(np.stack(wholes)).cpu()
+                if method == "align":
+                    features[:, 1:] = backbone.region_vectors(np.stack(parts), box[:, 1:], pool_size).cpu()
+                else:
+                    real = mask.clone()
+                    real[:, 0] = False
+                    crops = np.concatenate(parts)
+                    pieces = [backbone.vectors(crops[i : i + 64]).cpu() for i in range(0, len(crops), 64)]
+                    if pieces:
+                        features[real] = torch.cat(pieces)
+                features[~mask] = 0
+                writer.write(rows, features.numpy(), box.numpy(), mask.numpy())
+            bar.update(len(batch))
+    return writer.close()
+
+
+def _read_ahead(prepare: Callable, rows: list[int], batch_size: int) -> Iterator[list]:
+    """Batches of prepared pictures, one batch being read while the one before is worked on."""
+    batches = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        waiting = [pool.submit(prepare, row) for row in batches[0]] if batches else []
+        for following in [*batches[1:], []]:
+            current, waiting = waiting, [pool.submit(prepare, row) for row in following]
+            yield [future.result() for future in current]

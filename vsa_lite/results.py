@@ -1,0 +1,118 @@
+"""Measured runs as JSON: every figure in README and pages is made from these files."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+KEYS = ("what", "dataset", "split", "backbone", "regions", "config", "seed")
+FIELDS = (*KEYS, "metrics", "hardware", "seconds", "commit", "command")
+
+
+def hardware() -> str:
+    """The machine in words: processor, cores, threads in use, GPU."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                name = line.split(":", 1)[1].strip()
+                break
+    except OSError:
+        pass
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads{gpu}"
+
+
+def commit() -> str:
+    """The commit of the code that runs, with "-dirty" where files differ from it; "" outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def command_line() -> str:
+    """The command that runs now, as one would type it in the repository."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    program = ["-m", spec.name] if spec is not None else [os.path.relpath(sys.argv[0])]
+    if Path(sys.argv[0]).stem == "vsa-lite":
+        return shlex.join(["vsa-lite", *sys.argv[1:]])
+    return shlex.join(["python", *program, *sys.argv[1:]])
+
+
+def load_runs(path: str | Path) -> list[dict]:
+    """The runs of a results file; none if it is not there.
+
+    Raises:
+        ValueError: if it is no list of runs.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    if not isinstance(runs, list) or not all(isinstance(run, dict) and set(FIELDS) <= set(run) for run in runs):
+        raise ValueError(f"{path} must be a list of runs, each with {', '.join(FIELDS)}")
+    return runs
+
+
+def record_run(
+    path: str | Path,
+    *,
+    what: str,
+    dataset: str,
+    split: str,
+    backbone: str,
+    regions: str,
+    config: dict,
+    seed: int | None,
+    metrics: dict[str, float],
+    seconds: float,
+) -> dict:
+    """Add a run to a results file, in place of an earlier one of the same thing; returns it.
+
+    Args:
+        path: file in `results/`.
+        what: the experiment's name for this run.
+        dataset, split: what it was measured on.
+        backbone: the CNN.
+        regions: where regions come from.
+        config: everything else that one would need to do it again.
+        seed: of the run.
+        metrics: rates, BLEU, CIDEr and ROUGE in percent.
+        seconds: wall time.
+    """
+    run = {
+        "what": what,
+        "dataset": dataset,
+        "split": split,
+        "backbone": backbone,
+        "regions": regions,
+        "config": config,
+        "seed": seed,
+        "metrics": {key: round(float(value), 4) for key, value in metrics.items()},
+        "hardware": hardware(),
+        "seconds": round(seconds, 1),
+        "commit": commit(),
+        "command": command_line(),
+    }
+    run = json.loads(json.dumps(run))
+    same = ("what", "dataset", "split", "seed")
+    runs = [old for old in load_runs(path) if any(old[key] != run[key] for key in same)] + [run]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(runs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    return run
