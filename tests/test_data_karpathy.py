@@ -78,10 +78,8 @@ def test_empty_sentences_are_skipped_counted_and_named_once(tmp_path):
         dataset = load_karpathy(*write(tmp_path, entries))
     assert [r.image_id for r in dataset] == [1, 4]
     assert [s.raw for s in dataset[0].sentences] == ["A dog"]
-    message = (
-        "skipped 4 dataset.json: sentences without a word: 1.jpg, sentence 1; 1.jpg, sentence 2; 2.jpg, sentence 0"
-    )
-    assert [str(w.message) for w in caught] == [f"{message}; and 1 more"]
+    named = "1.jpg, sentence 1; 1.jpg, sentence 2; 2.jpg, sentence 0; and 1 more"
+    assert [str(w.message) for w in caught] == [f"skipped 4 sentences without a word in dataset.json: {named}"]
 
 
 def test_nothing_is_said_when_nothing_is_skipped(tmp_path):
