@@ -21,7 +21,8 @@ def open_image(path: str | Path) -> Image.Image:
 
     Transparent pictures are laid on white, 16-bit grey is scaled to 8 bits, an animation gives its first frame. A side
     above `MAX_SIDE` pixels is reduced to it; JPEG files are then decoded at the smaller size, which is quick and
-    small in memory. Above Pillow's own limit (179 million pixels) a picture is refused.
+    small in memory. Above Pillow's own limit (179 million pixels) a picture is refused;
+    from half of that on, Pillow warns.
 
     Raises:
         PictureError: if the file is missing, a folder, empty, truncated, too large, or no picture.
