@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,48 @@ TODO, DONE, FAILED = 0, 1, 2
 
 class StoreError(ValueError):
     """A feature store that is missing, unfinished, damaged, or made from something else."""
+
+
+def _kinds(shape: Sequence[int]) -> dict[str, tuple[type, tuple[int, ...]]]:
+    """The type and shape of each array, from (images, regions, d)."""
+    n, regions, d = shape
+    return {
+        "features": (np.float16, (n, regions, d)),
+        "boxes": (np.float32, (n, regions, 4)),
+        "mask": (np.bool_, (n, regions)),
+        "done": (np.uint8, (n,)),
+        "image_ids": (np.int64, (n,)),
+    }
+
+
+def _read_manifest(path: Path) -> dict:
+    try:
+        manifest = json.loads((path / "store.json").read_text(encoding="utf-8"))
+        if len(manifest["shape"]) == 3:
+            return manifest
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        pass
+    raise StoreError(f"{path / 'store.json'} is damaged: extract the features again, with restart")
+
+
+def _open_arrays(path: Path, shape: Sequence[int]) -> dict[str, np.ndarray]:
+    """All arrays, mapped for reading, once their types, shapes and lengths are known to be right.
+
+    Raises:
+        StoreError: if one is missing, cut short or of another shape.
+    """
+    arrays = {}
+    for name, (dtype, wanted) in _kinds(shape).items():
+        try:
+            arrays[name] = np.load(path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise StoreError(f"{path} is damaged: {name}: {error}; extract again, with restart") from error
+        if arrays[name].shape != wanted or arrays[name].dtype != dtype:
+            raise StoreError(
+                f"{path} is damaged: {name} is {arrays[name].dtype} {arrays[name].shape}, not "
+                f"{np.dtype(dtype)} {wanted}; extract again, with restart"
+            )
+    return arrays
 
 
 class FeatureStore:
@@ -40,22 +83,13 @@ class FeatureStore:
         self.path = Path(path)
         if not (self.path / "store.json").exists():
             raise StoreError(f"no feature store at {self.path}: make one with `vsa-lite extract`")
-        self.provenance = json.loads((self.path / "store.json").read_text(encoding="utf-8"))
-        try:
-            arrays = {
-                name: np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in ("features", "boxes", "mask", "image_ids", "done")
-            }
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self.path} is damaged: {error}") from error
-        n, r, _ = arrays["features"].shape
-        shapes = {"boxes": (n, r, 4), "mask": (n, r), "image_ids": (n,), "done": (n,)}
-        for name, shape in shapes.items():
-            if arrays[name].shape != shape:
-                raise StoreError(f"{self.path} is damaged: {name} has shape {arrays[name].shape}, not {shape}")
+        self.provenance = _read_manifest(self.path)
+        arrays = _open_arrays(self.path, self.provenance["shape"])
         todo = int((arrays["done"] == TODO).sum())
         if todo:
-            raise StoreError(f"{self.path} is unfinished, {todo} of {n} pictures to go: run the extraction again")
+            raise StoreError(
+                f"{self.path} is unfinished, {todo} of {len(arrays['done'])} pictures to go: run the extraction again"
+            )
         self.features, self.boxes, self.mask = arrays["features"], arrays["boxes"], arrays["mask"]
         self.image_ids = np.array(arrays["image_ids"])
         self._row = {int(image_id): row for row, image_id in enumerate(self.image_ids)}
@@ -125,12 +159,16 @@ class StoreWriter:
     ) -> None:
         self.path = Path(path)
         self.path.mkdir(parents=True, exist_ok=True)
-        n = len(image_ids)
+        ids = np.asarray(image_ids, dtype=np.int64)
+        n = len(ids)
+        if len(np.unique(ids)) < n:
+            twice = next(int(i) for i, times in zip(*np.unique(ids, return_counts=True), strict=True) if times > 1)
+            raise StoreError(f"image id {twice} stands twice among the pictures for {self.path}")
         header = json.loads(json.dumps({**provenance, "shape": [n, regions, feature_size]}))
         manifest = self.path / "store.json"
         begun = manifest.exists() and not restart
         if begun:
-            old = json.loads(manifest.read_text(encoding="utf-8"))
+            old = _read_manifest(self.path)
             old.pop("failures", None)
             if old != header:
                 names = [key for key in {*old, *header} if old.get(key) != header.get(key)]
@@ -138,23 +176,25 @@ class StoreWriter:
                     f"{self.path} already holds features made from something else ({', '.join(sorted(names))} differ); "
                     "choose another folder, or restart"
                 )
-            if not np.array_equal(np.load(self.path / "image_ids.npy"), np.asarray(image_ids, dtype=np.int64)):
+            # opened for reading first: opened for writing, a file cut short would be filled up with zeros
+            if not np.array_equal(_open_arrays(self.path, header["shape"])["image_ids"], ids):
                 raise StoreError(f"{self.path} was begun with other pictures; choose another folder, or restart")
         else:
             manifest.unlink(missing_ok=True)
-            np.save(self.path / "image_ids.npy", np.asarray(image_ids, dtype=np.int64))
-        self.header = header
-        kinds = {
-            "features": (np.float16, (n, regions, feature_size)),
-            "boxes": (np.float32, (n, regions, 4)),
-            "mask": (np.bool_, (n, regions)),
-            "done": (np.uint8, (n,)),
-        }
+            # the files grow as they are filled; a disk that runs full under a mapping kills the process without a word
+            needed, free = 2 * n * regions * feature_size, shutil.disk_usage(self.path).free
+            if needed > free:
+                raise StoreError(
+                    f"{self.path} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free there"
+                )
+            np.save(self.path / "image_ids.npy", ids)
+        self.header, self._ids = header, ids
         self._arrays = {
             name: np.lib.format.open_memmap(
                 self.path / f"{name}.npy", mode="r+" if begun else "w+", dtype=dtype, shape=shape
             )
-            for name, (dtype, shape) in kinds.items()
+            for name, (dtype, shape) in _kinds(header["shape"]).items()
+            if name != "image_ids"
         }
         self.failures: dict[str, str] = {}
         self._write_manifest()
@@ -173,16 +213,22 @@ class StoreWriter:
         """Write some finished rows; `done` is set only after their data is on disk.
 
         Raises:
-            StoreError: if a feature is not finite.
+            StoreError: if an array has the wrong shape, or a feature is not finite or too large for float16.
         """
+        rows = np.asarray(rows, dtype=np.int64)
         features = np.asarray(features, dtype=np.float32)
-        half = features.astype(np.float16)
-        if not np.isfinite(half).all():
-            raise StoreError(
-                f"features of row {rows[int(np.argwhere(~np.isfinite(half))[0][0])]} are not finite in float16"
-            )
-        self._arrays["features"][rows], self._arrays["boxes"][rows], self._arrays["mask"][rows] = half, boxes, mask
-        for name in ("features", "boxes", "mask"):
+        with np.errstate(over="ignore"):  # what overflows is named below
+            made = {"features": features.astype(np.float16), "boxes": np.asarray(boxes), "mask": np.asarray(mask)}
+        for name, array in made.items():
+            wanted = (len(rows), *self._arrays[name].shape[1:])
+            if array.shape != wanted:
+                raise StoreError(f"{name} of {len(rows)} pictures have shape {array.shape}, wanted {wanted}")
+        if not np.isfinite(made["features"]).all():
+            bad = int(np.argwhere(~np.isfinite(made["features"]))[0][0])
+            why = "too large for float16 (above 65,504)" if np.isfinite(features[bad]).all() else "not finite"
+            raise StoreError(f"features of the picture with image id {self._ids[rows[bad]]} are {why}")
+        for name, array in made.items():
+            self._arrays[name][rows] = array
             self._arrays[name].flush()
         self._arrays["done"][rows] = DONE
         self._arrays["done"].flush()
