@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -48,7 +49,7 @@ class Transform:
 
     def normalise(self, pixels: np.ndarray) -> Float[Tensor, "n 3 size size"]:
         """uint8 [n, size, size, 3] as the network's float input, channels last in memory."""
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float()  # (n, 3, size, size)
+        x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float()  # (n, 3, size, size)
         mean, std = torch.tensor(self.mean), torch.tensor(self.std)
         return (x.sub_(255 * mean[:, None, None])).div_(255 * std[:, None, None])
 
@@ -105,6 +106,8 @@ def fuse_batch_norm(module: nn.Module) -> None:
 class Backbone:
     """A frozen network that gives CNN(I_b), the activations immediately before its classifier.
 
+    The module is taken over: it loses its classifier, and its batch norms are folded away.
+
     Attributes:
         name: what it is, for provenance.
         transform: how pictures are made ready.
@@ -128,13 +131,16 @@ class Backbone:
                 ) from error
             if not isinstance(whole, Tensor) or whole.ndim != 2:
                 raise BackboneError(f"backbone {self.name} must give one vector a picture before its classifier")
+            if not torch.isfinite(whole).all():
+                raise BackboneError(f"backbone {self.name} gives features that are not finite")
             self.feature_size = whole.shape[1]
+            tolerance = 1e-4 * float(whole.abs().max())  # untrained networks may give very small features
             for trunk, head in _split(self.module, classifier):
                 try:
                     parts = head(trunk(probe))
                 except Exception:  # a wrong split may fail in any way; another one is tried
                     continue
-                if parts.shape == whole.shape and torch.allclose(parts, whole, atol=1e-4, rtol=1e-3):
+                if parts.shape == whole.shape and torch.allclose(parts, whole, atol=tolerance, rtol=1e-3):
                     self.trunk, self.head = trunk, head
                     break
         fuse_batch_norm(self.module)
@@ -144,7 +150,9 @@ class Backbone:
     def to(self, device: torch.device | str) -> Backbone:
         """Move the network to a device, in place."""
         self.device = torch.device(device)
-        self.module.to(self.device)
+        for part in (self.module, self.trunk, self.head):  # the parts may hold copies, unfused, of the module's layers
+            if part is not None:
+                part.to(self.device)
         return self
 
     def provenance(self) -> dict:
@@ -183,13 +191,15 @@ class Backbone:
         x = self.transform.normalise(pixels).contiguous(memory_format=torch.channels_last).to(self.device)
         maps = self.trunk(x).contiguous()  # (n, c, height, width)
         n, regions, _ = boxes.shape
+        if len(pixels) != n:
+            raise ValueError(f"boxes of {n} pictures, but {len(pixels)} pictures")
         size = torch.tensor([maps.shape[3], maps.shape[2]] * 2, dtype=maps.dtype, device=self.device)
         corners = (boxes.to(self.device) * size).reshape(-1, 4)
         index = torch.arange(n, device=self.device).repeat_interleave(regions)[:, None]
         pooled = roi_align(
             maps, torch.cat([index, corners], 1), pool_size, sampling_ratio=2, aligned=True
         )  # (n * regions, c, pool_size, pool_size)
-        return self.head(pooled).view(n, regions, -1).float()
+        return self.head(pooled).view(n, regions, self.feature_size).float()
 
 
 def _load_function(spec: str) -> Callable:
@@ -197,10 +207,11 @@ def _load_function(spec: str) -> Callable:
     path = Path(file)
     if not path.is_file():
         raise BackboneError(f"no file {path} to take a backbone from (wanted: file.py:function)")
-    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    module_spec = importlib.util.spec_from_file_location(f"vsa_lite_backbone_{path.stem}", path)
     if module_spec is None or module_spec.loader is None:
         raise BackboneError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_spec.name] = module  # dataclasses look their module up there
     module_spec.loader.exec_module(module)
     try:
         return getattr(module, function)
@@ -237,7 +248,9 @@ def load_backbone(
     known = models.list_models(module=models)
     if name not in known:
         close = [model for model in known if model.startswith(name[:4])] or known
-        raise BackboneError(f"torchvision has no classifier {name!r}; it has {', '.join(close[:12])}, ...")
+        raise BackboneError(
+            f"torchvision has no classifier {name!r}; it has {', '.join(close[:12])}, ...; or give file.py:function"
+        )
     if weights is None and not allow_random:
         raise BackboneError(
             f"{name} needs weights: 'DEFAULT', or a name of {models.get_model_weights(name).__name__}, or a file; "
@@ -256,7 +269,11 @@ def load_backbone(
     chosen = enum[weights]
     preset = chosen.transforms()
     preset_transform = Transform(preset.crop_size[0], tuple(preset.mean), tuple(preset.std))
-    return Backbone(models.get_model(name, weights=chosen), transform or preset_transform, f"{name}/{weights}")
+    try:
+        module = models.get_model(name, weights=chosen)
+    except OSError as error:  # URLError is one
+        raise BackboneError(f"{chosen.url} could not be downloaded: {error}; give a local file as weights") from error
+    return Backbone(module, transform or preset_transform, f"{name}/{weights}")
 
 
 def _load_state(module: nn.Module, path: Path, name: str) -> None:

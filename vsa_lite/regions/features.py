@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +15,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from vsa_lite.data.records import Dataset, Record
-from vsa_lite.regions.backbones import Backbone
-from vsa_lite.regions.boxes import check_boxes
-from vsa_lite.regions.store import FeatureStore, StoreWriter
+from vsa_lite.data.skipped import report_skipped
+from vsa_lite.regions.backbones import Backbone, BackboneError
+from vsa_lite.regions.boxes import WHOLE_PICTURE, check_boxes
+from vsa_lite.regions.store import FeatureStore, StoreError, StoreWriter
 
 # picks the regions of a picture: boxes [R, 4], the whole picture first, and the mask of real ones [R]
 Regions = Callable[[Record, Image.Image], tuple[Tensor, Tensor]]
@@ -24,13 +26,20 @@ Method = Literal["align", "crop"]
 
 
 def warp_crops(image: Image.Image, boxes: Tensor, size: int) -> np.ndarray:
-    """Every box cut out and warped to a square, as R-CNN does: uint8 [regions, size, size, 3]."""
-    scale = torch.tensor([image.width, image.height] * 2)
-    crops = [
-        np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=tuple(corners)))
-        for corners in (boxes * scale).tolist()
-    ]
-    return np.stack(crops)
+    """Every box cut out and warped to a square, as R-CNN does: uint8 [regions, size, size, 3].
+
+    A box without width or height is seen one pixel wide or high.
+    """
+    image = image.convert("RGB")
+    sides = torch.tensor([image.width, image.height], dtype=torch.float64)
+    low, high = (boxes.double().clamp(0, 1) * sides.repeat(2)).split(2, 1)  # (regions, 2) each
+    empty = high - low < 1e-6
+    low = torch.where(empty, torch.minimum(low, sides - 1), low)
+    high = torch.where(empty, low + 1, high)
+    crops = np.empty((len(boxes), size, size, 3), dtype=np.uint8)
+    for crop, corners in zip(crops, torch.cat([low, high], 1).tolist(), strict=True):
+        crop[:] = image.resize((size, size), Image.Resampling.BILINEAR, box=tuple(corners))
+    return crops
 
 
 def extract_features(
@@ -68,10 +77,16 @@ def extract_features(
         restart: throw away what is there.
 
     Raises:
-        ValueError: for a bad choice; StoreError: if the folder holds something else.
+        ValueError: for a bad choice, or regions that are not as described above.
+        BackboneError: for "align" with a network that has no map.
+        StoreError: if the folder holds something else, a feature is not finite, or no picture at all could be read.
     """
+    if count < 1 or batch_size < 1:
+        raise ValueError(f"count and batch_size must be at least 1, got {count} and {batch_size}")
     if method not in ("align", "crop"):
         raise ValueError(f"method must be 'align' or 'crop', got {method!r}")
+    if method == "align" and backbone.trunk is None:
+        raise BackboneError(f"backbone {backbone.name} has no map to pool regions from: use method='crop'")
     if not len(dataset):
         raise ValueError(f"{dataset.name} holds no picture to extract from")
     about = {**backbone.provenance(), "dataset": dataset.name, "method": method, **(provenance or {})}
@@ -88,29 +103,27 @@ def extract_features(
             boxes, mask = regions(record, image)
         except Exception as error:  # one bad picture must not stop a run of thousands
             return row, None, f"{type(error).__name__}: {error}"
-        if boxes.shape != (count, 4) or mask.shape != (count,) or not mask[0]:
-            raise ValueError(f"regions of {record.name}: wanted {count} boxes, the whole picture first")
-        check_boxes(boxes)
+        _check_regions(record.name, boxes, mask, count)
         parts = whole.pixels(image, size) if method == "align" else warp_crops(image, boxes[1:][mask[1:]], whole.size)
         return row, (whole.pixels(image), parts, boxes, mask), ""
 
     todo = writer.todo.tolist()
-    done = len(ids) - len(todo)
+    done, left_out = len(ids) - len(todo), []
     with tqdm(total=len(ids), initial=done, desc="features", unit="picture", disable=not progress) as bar:
         for batch in _read_ahead(prepare, todo, batch_size):
             good = [(row, made) for row, made, _ in batch if made is not None]
             for row, _, why in (item for item in batch if item[1] is None):
                 writer.fail(row, dataset[row].name, why)
-                tqdm.write(f"left out {dataset[row].name}: {why}")
+                left_out.append(f"{dataset[row].name} ({why})")
             if good:
                 rows = [row for row, _ in good]
                 wholes, parts, boxes, masks = zip(*(made for _, made in good), strict=True)
                 box, mask = torch.stack(boxes), torch.stack(masks)
                 features = torch.zeros(len(good), count, backbone.feature_size)
                 features[:, 0] = backbone.vectors(np.stack(wholes)).cpu()
-                if method == "align":
+                if method == "align" and count > 1:
                     features[:, 1:] = backbone.region_vectors(np.stack(parts), box[:, 1:], pool_size).cpu()
-                else:
+                elif method == "crop":
                     real = mask.clone()
                     real[:, 0] = False
                     crops = np.concatenate(parts)
@@ -120,14 +133,38 @@ def extract_features(
                 features[~mask] = 0
                 writer.write(rows, features.numpy(), box.numpy(), mask.numpy())
             bar.update(len(batch))
-    return writer.close()
+    store = writer.close()
+    if len(left_out) == len(ids):
+        raise StoreError(f"no region of any of the {len(ids)} pictures could be had; the first: {left_out[0]}")
+    report_skipped("pictures without features", left_out)
+    return store
+
+
+def _check_regions(name: str, boxes: Tensor, mask: Tensor, count: int) -> None:
+    if boxes.shape != (count, 4) or mask.shape != (count,) or mask.dtype != torch.bool:
+        raise ValueError(
+            f"regions of {name}: wanted boxes ({count}, 4) and a bool mask ({count},), got {tuple(boxes.shape)} and "
+            f"{mask.dtype} {tuple(mask.shape)}"
+        )
+    try:
+        check_boxes(boxes)
+    except ValueError as error:
+        raise ValueError(f"regions of {name}: {error}") from None
+    if not mask[0] or tuple(boxes[0].tolist()) != WHOLE_PICTURE:
+        raise ValueError(f"regions of {name}: the first must be the whole picture, got {boxes[0].tolist()}")
 
 
 def _read_ahead(prepare: Callable, rows: list[int], batch_size: int) -> Iterator[list]:
-    """Batches of prepared pictures, one batch being read while the one before is worked on."""
-    batches = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+    """Batches of prepared pictures, one batch being read while the one before is worked on.
+
+    A batch never reaches over a multiple of `batch_size`, so that a resumed run forms the same batches: in another
+    company the last bits of a feature may differ.
+    """
+    batches = [list(group) for _, group in groupby(rows, lambda row: row // batch_size)]
+    if not batches:
+        return
     with ThreadPoolExecutor(max_workers=2) as pool:
-        waiting = [pool.submit(prepare, row) for row in batches[0]] if batches else []
+        waiting = [pool.submit(prepare, row) for row in batches[0]]
         for following in [*batches[1:], []]:
             current, waiting = waiting, [pool.submit(prepare, row) for row in following]
             yield [future.result() for future in current]
