@@ -5,8 +5,9 @@ room and in a street, two to five to a picture. Five sentences a picture say a l
 with synonyms, mostly without colours, and with most things left out. Each thing's box and the things that each phrase
 stands for are known, so that an alignment can be measured.
 
-The workshop behind it: `scenes_paper` (shapes and shadows), `scenes_animals`, `scenes_things`, `scenes_settings`
-(patterns), `scenes_layout` (who stands where), `scenes_sentences` (what is said).
+The workshop behind it: `scenes_paper` (shapes and shadows); `scenes_animals`, `scenes_people`, `scenes_things`,
+`scenes_settings` (patterns); `scenes_layout` (who stands where); `scenes_drawing` (how it looks); `scenes_words` and
+`scenes_sentences` (what is said).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from __future__ import annotations
 import numpy as np
 
 from vsa_lite.data.records import SPLITS, Dataset, Record
-from vsa_lite.data.scenes_layout import Drawing, Thing, lay_out
+from vsa_lite.data.scenes_drawing import Drawing, Thing
+from vsa_lite.data.scenes_layout import lay_out
 from vsa_lite.data.scenes_paper import COLOURS
 from vsa_lite.data.scenes_sentences import say
-from vsa_lite.data.scenes_settings import WEATHERS
+from vsa_lite.data.scenes_settings import GROUND, WEATHERS
 from vsa_lite.data.scenes_things import KINDS, SETTINGS, pattern
 
 __all__ = ["COLOURS", "LABELS", "SETTINGS", "Drawing", "make_scenes", "make_single_things"]
@@ -36,8 +38,9 @@ def make_scenes(train: int = 2000, val: int = 250, test: int = 250, seed: int = 
     noun with its article, size and colour ("a small black dog", "two dogs"). Its boxes are all the things that it may
     stand for: with two dogs in the picture, "the dog" is both, unless the sentence tells which one: by its colour or
     size, by what it does or where it is ("sitting", "in the sky", "far away"), or by what it is on, under, in, riding,
-    holding or leaning against. Left and right of, next to, in front of, behind and above pick out no one. Words for the
-    setting ("in the park", "on the grass") name no thing and are not phrases.
+    holding or leaning against. What is left or right of, next to, in front of, behind or above something is only said
+    where it is true of all that the words fit. Words for the setting ("in the park", "on the grass") name no thing and
+    are not phrases.
 
     Args:
         train, val, test: number of pictures of each split; a split with none is left out.
@@ -96,7 +99,9 @@ def _single_thing(rng: np.random.Generator) -> tuple[Drawing, str]:
     height = float(rng.uniform(0.35, 0.9)) / max(x1 - x0, y1 - y0)
     half, tall = max(-x0, x1) * height, y1 * height
     x = float(rng.uniform(min(half, 0.5), max(1 - half, 0.5)))
-    y = float(rng.uniform(min(tall + 0.02, 0.97), 0.98))
+    setting, weather = SETTINGS[int(rng.integers(len(SETTINGS)))], WEATHERS[int(rng.integers(len(WEATHERS)))]
+    flying = pose == "flying" or kind in ("balloon", "kite")
+    y = float(rng.uniform(min(max(tall, 0 if flying else GROUND[setting][0]) + 0.03, 0.97), 0.98))
     thing = Thing(
         kind,
         colour,
@@ -107,10 +112,10 @@ def _single_thing(rng: np.random.Generator) -> tuple[Drawing, str]:
         height,
         bool(rng.random() < 0.5),
         float(rng.normal(0, 4)),
+        "sky" if flying else "ground",
         shade=float(rng.uniform(-1, 1)),
         variant=int(rng.integers(16)),
     )
-    setting, weather = SETTINGS[int(rng.integers(len(SETTINGS)))], WEATHERS[int(rng.integers(len(WEATHERS)))]
     return Drawing(setting, weather, int(rng.integers(2**31)), (thing,)), kind
 
 

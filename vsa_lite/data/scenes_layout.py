@@ -1,126 +1,18 @@
-"""Who stands where in a scene, and what is therefore true of it (see `scenes` for the data set itself)."""
+"""Who stands where in a scene (see `scenes` for the data set itself)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-from vsa_lite.data.scenes_paper import CANVAS, cast_shadow, finish, glue, papers
-from vsa_lite.data.scenes_settings import GROUND, WEATHERS, draw_setting
+from vsa_lite.data.scenes_drawing import Drawing, Thing
+from vsa_lite.data.scenes_paper import CANVAS
+from vsa_lite.data.scenes_settings import GROUND, WEATHERS
 from vsa_lite.data.scenes_things import KINDS, SETTINGS, pattern
 
 LEAST_VISIBLE = 0.45  # of a thing's own area; a picture that hides more is laid out again
-BEINGS = ("cat", "dog", "rabbit", "horse", "bird", "child")
-
-
-@dataclass(frozen=True)
-class Thing:
-    """One thing of a picture. Lengths are shares of the picture's side; y points down.
-
-    Attributes:
-        kind, colour, pose: what it looks like; see `scenes_things.KINDS`.
-        size: "small" or "big" for its kind.
-        x, y: where its feet stand (the end of the string, for balloons and kites).
-        height: of its pattern.
-        flip: mirrored left to right.
-        tilt: degrees, counter-clockwise.
-        place: "ground", "far" (ground, in the distance), "sea", "sky", or "thing" (on, in or held by another thing).
-        shade: the colour, a little darker (-1) or lighter (1).
-        variant: skin and hair of children.
-    """
-
-    kind: str
-    colour: str
-    pose: str
-    size: str
-    x: float
-    y: float
-    height: float
-    flip: bool = False
-    tilt: float = 0.0
-    place: str = "ground"
-    shade: float = 0.0
-    variant: int = 0
-
-    def outlines(self) -> list[list[float]]:
-        """Every part's outline in pixels of the canvas."""
-        return pattern(self.kind, self.pose).placed(self.x, self.y, self.height, self.flip, self.tilt)
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A picture before it is drawn: equal drawings give equal pictures.
-
-    Attributes:
-        setting: one of `SETTINGS`.
-        weather: one of `WEATHERS`.
-        look: the seed of what varies in the setting.
-        things: from back to front, in the order in which they are glued.
-        facts: (a, relation, b): "thing a is on / under / in / riding / holding / leaning thing b".
-    """
-
-    setting: str
-    weather: str
-    look: int
-    things: tuple[Thing, ...]
-    facts: tuple[tuple[int, str, int], ...] = ()
-
-    def draw(self, shadows: bool = True) -> Image.Image:
-        """The picture, RGB, 224 x 224."""
-        canvas = draw_setting(self.setting, self.weather, self.look)
-        for thing in self.things:
-            outlines = thing.outlines()
-            if shadows and thing.place in ("ground", "far"):
-                _foot_shadow(canvas, outlines, thing)
-            sheets = papers(thing.colour, thing.shade, thing.variant)
-            glue(canvas, pattern(thing.kind, thing.pose), outlines, sheets, shadows)
-        return finish(canvas, self.look)
-
-    @cached_property
-    def _seen(self) -> tuple[np.ndarray, np.ndarray]:
-        numbers = Image.new("L", (CANVAS, CANVAS))
-        draw, whole = ImageDraw.Draw(numbers), []
-        for number, thing in enumerate(self.things, start=1):
-            outlines = thing.outlines()
-            for i in pattern(thing.kind, thing.pose).outer:
-                draw.polygon(outlines[i], fill=number)
-            whole.append(numbers.histogram()[number])
-        visible = np.array(numbers.histogram()[1 : len(self.things) + 1])
-        boxes = np.zeros((len(self.things), 4), dtype=np.float32)
-        array = np.asarray(numbers)
-        for number in range(1, len(self.things) + 1):
-            mask = array == number
-            columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-            if len(columns):
-                boxes[number - 1] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        return boxes / CANVAS, visible / np.maximum(1, whole)
-
-    @property
-    def boxes(self) -> np.ndarray:
-        """[things, 4], float32: what can be seen of each thing, tight, as shares of the picture's sides."""
-        return self._seen[0]
-
-    @property
-    def visible(self) -> np.ndarray:
-        """[things]: how much of each thing's area within the picture is not hidden by others, 0 to 1."""
-        return self._seen[1]
-
-
-def _foot_shadow(canvas: Image.Image, outlines: Sequence[Sequence[float]], thing: Thing) -> None:
-    xs = [x for outline in outlines for x in outline[::2]]
-    y, middle, half = thing.y * CANVAS, (min(xs) + max(xs)) / 2, 0.42 * (max(xs) - min(xs))
-    if thing.kind in ("tree", "umbrella"):
-        middle, half = thing.x * CANVAS, 0.5 * half
-    corners = [
-        (middle + half * c, y - 4 + 5 * s)
-        for c, s in ((-1, 0), (-0.7, 0.8), (0, 1), (0.7, 0.8), (1, 0), (0.7, -0.8), (0, -1), (-0.7, -0.8))
-    ]
-    cast_shadow(canvas, [[v for corner in corners for v in corner]])
-
 
 # where on a thing others can be, in the frame of its pattern: x from, x to, y, and the most that they may measure there
 ON = {
@@ -136,7 +28,7 @@ RIDING = {
     "horse": (("child", "cat", "rabbit", "teddy bear", "dog"), (-0.1, 0.04, 0.57, 0.6)),
     "bicycle": (("child", "cat", "rabbit", "teddy bear", "dog"), (-0.24, -0.2, 0.88, 0.95)),
 }
-IN = {"boat": (("dog", "cat", "rabbit", "child", "teddy bear"), (-0.4, -0.22, 0.13, 0.62))}
+IN = {"boat": (("dog", "cat", "rabbit", "child", "teddy bear"), (-0.46, -0.34, 0.15, 0.6))}
 UNDER = {
     "table": (("cat", "dog", "rabbit", "ball", "teddy bear", "flower"), (-0.35, 0.35, 0.04, 0.7)),
     "chair": (("ball", "bird", "cat"), (-0.04, 0.04, 0.06, 0.32)),
@@ -170,7 +62,10 @@ HELD = {
     "dog": ("balloon",),
     "cat": ("balloon",),
 }
+BACKGROUND = ("sofa", "car", "bus", "tree", "boat", "horse", "table", "bicycle", "chair")
+FOREGROUND = ("cat", "dog", "rabbit", "child", "bird", "ball", "teddy bear", "flower", "bicycle", "chair", "lamp")
 TABLES = {"on": ON, "riding": RIDING, "in": IN, "under": UNDER}
+USUAL = {"umbrella": 0.35, "bird": 0.35, "teddy bear": 0.45, "chair": 0.7}  # weights, where others have 0.6 to 2.1
 Group = tuple[list[Thing], list[tuple[int, str, int]]]
 
 
@@ -197,26 +92,20 @@ def _attempt(rng: np.random.Generator) -> Drawing:
     groups: list[Group] = []
     while (left := target - sum(len(things) for things, _ in groups)) > 0:
         groups.append(_group(rng, setting, left))
-    if rng.random() < 0.25 and len(groups) > 1:  # two of a kind, so that colours and places have to tell them apart
+    if rng.random() < 0.35 and len(groups) > 1:  # two of a kind, so that colours and places have to tell them apart
         (first, *rest), (things, facts) = groups[0][0], groups[-1]
         if len(things) == 1 and things[0].place == first.place and not rest:
             groups[-1] = ([_make(rng, first.kind, setting, first.place)], facts)
     slots = (np.arange(len(groups)) + 0.5 + rng.uniform(-0.28, 0.28, len(groups))) / len(groups)
     rng.shuffle(slots)
-    moved = [(_moved(things, x), facts) for (things, facts), x in zip(groups, slots.tolist(), strict=True)]
-    # far groups are glued first; within a group the order stands
-    moved.sort(
-        key=lambda group: (
-            group[0][0].place not in ("sky", "sea", "far"),
-            max(t.y for t in group[0] if t.place != "thing"),
-        )
-    )
-    things = [thing for group, _ in moved for thing in group]
-    facts, start = [], 0
-    for group, own in moved:
-        facts += [(a + start, relation, b + start) for a, relation, b in own]
-        start += len(group)
-    return Drawing(setting, weather, int(rng.integers(2**31)), tuple(things), tuple(facts))
+    placed, facts = [], []  # (how near, thing); facts about positions in `placed`
+    for (group, own), x in zip(groups, slots.tolist(), strict=True):
+        facts += [(a + len(placed), relation, b + len(placed)) for a, relation, b in own]
+        placed += _by_depth(_moved(group, x))
+    order = sorted(range(len(placed)), key=lambda i: placed[i][0])
+    things, rank = tuple(placed[i][1] for i in order), {i: new for new, i in enumerate(order)}
+    facts = tuple((rank[a], relation, rank[b]) for a, relation, b in facts)
+    return Drawing(setting, weather, int(rng.integers(2**31)), things, facts)
 
 
 def _one(rng: np.random.Generator, options: Sequence):
@@ -226,7 +115,7 @@ def _one(rng: np.random.Generator, options: Sequence):
 def _depth(setting: str, y: float) -> float:
     """How much smaller things look that stand at y."""
     top, _, front = GROUND[setting]
-    return 0.42 + 0.58 * (y - top) / (front - top)
+    return 0.5 + 0.64 * (y - top) / (front - top)
 
 
 def _make(
@@ -247,7 +136,7 @@ def _make(
         low, high = {"far": (far - 0.035, far), "sky": (0.3, 0.46), "sea": (0.5, 0.58)}.get(place, near)
         y = float(rng.uniform(low, high))
     near = beside or Thing(kind, "", "", "", 0.5, y, 0, place=place)
-    scale = {"sky": 0.75, "sea": 0.5}.get(near.place) or _depth(setting, near.y)
+    scale = {"sky": 0.85, "sea": 0.55}.get(near.place) or _depth(setting, near.y)
     height = facts.height * scale * (0.8 if size == "small" else 1.15) * float(rng.uniform(0.95, 1.05))
     if most is not None:
         height = min(height, most / pattern(kind, pose).extent[3])
@@ -259,20 +148,24 @@ def _make(
 
 def _kind(rng: np.random.Generator, setting: str, options: Sequence[str] = tuple(KINDS)) -> str | None:
     """A kind that is at home here; now and then one that is not."""
-    heavy = ("boat", "bus", "car", "tree")
+    heavy = ("boat", "bus", "car", "tree", "kite")
     at_home = [k for k in options if setting in KINDS[k].settings]
-    anywhere = [k for k in options if k not in heavy and k != "kite"]
+    anywhere = [k for k in options if k not in heavy]
     if anywhere and rng.random() < 0.06:
         return _one(rng, anywhere)
-    return _one(rng, at_home) if at_home else None
+    if not at_home:
+        return None
+    # what is at home in few settings comes up more often there; what has a part in every relation, less
+    weights = np.array([USUAL.get(k, 2.6 - 0.5 * len(KINDS[k].settings)) for k in at_home])
+    return at_home[int((weights.cumsum() < rng.random() * weights.sum()).sum())]
 
 
 def _group(rng: np.random.Generator, setting: str, left: int) -> Group:
     """A thing on its own, or a pair that has something to do with each other."""
     roll = rng.random()
-    if left >= 2 and roll < 0.62:
-        relation = _one(rng, ("on", "on", "under", "under", "riding", "in", "leaning", "holding"))
-        pair = _pair(rng, setting, relation)
+    if left >= 2 and roll < 0.64:
+        relations = ("on", "on", "under", "under", "riding", "leaning", "holding", "front", "front")
+        pair = _pair(rng, setting, _one(rng, (*relations, "in", "in") if setting == "beach" else relations))
         if pair:
             return pair
     if roll > 0.9:
@@ -294,6 +187,8 @@ def _pair(rng: np.random.Generator, setting: str, relation: str) -> Group | None
     if relation == "leaning":
         b_kind = _kind(rng, setting, tuple(LEANING))
         return _leaning(rng, setting, b_kind) if b_kind else None
+    if relation == "front":
+        return _in_front(rng, setting)
     b_kind = _kind(rng, setting, tuple(TABLES[relation]))
     if b_kind is None:
         return None
@@ -312,6 +207,18 @@ def _pair(rng: np.random.Generator, setting: str, relation: str) -> Group | None
     return ([a, b], [(0, relation, 1)]) if first else ([b, a], [(1, relation, 0)])
 
 
+def _in_front(rng: np.random.Generator, setting: str) -> Group | None:
+    """A thing that hides a part of a larger one. That it is in front can be seen; no fact is needed."""
+    b_kind = _kind(rng, setting, BACKGROUND)
+    if b_kind is None:
+        return None
+    top, _, front = GROUND[setting]
+    b = _make(rng, b_kind, setting, y=float(rng.uniform(0.7 * top + 0.3 * front, front - 0.12)))
+    a = _make(rng, _kind(rng, setting, FOREGROUND), setting, y=b.y + float(rng.uniform(0.06, 0.1)))
+    reach = 0.75 * pattern(b.kind, b.pose).extent[2] * b.height
+    return [b, replace(a, x=b.x + float(rng.uniform(-reach, reach)))], []
+
+
 def _upright(pose: str) -> str:
     return "sitting" if pose == "sleeping" else pose
 
@@ -322,8 +229,8 @@ def _holding(rng: np.random.Generator, setting: str, kind: str) -> Group:
     x, up = HANDS[kind, a.pose]
     side = -1 if a.flip else 1
     b = _make(rng, _one(rng, HELD[kind]), setting, "thing", y=a.y - up * a.height, beside=a)
-    height = {"balloon": 1.1, "kite": 1.0, "umbrella": 0.95}[b.kind] * a.height
-    tilt = {"balloon": 8.0, "kite": 24.0, "umbrella": 6.0}[b.kind]
+    height = {"balloon": 1.3, "kite": 1.05, "umbrella": 0.95}[b.kind] * a.height
+    tilt = {"balloon": 13.0, "kite": 24.0, "umbrella": 6.0}[b.kind]
     b = replace(b, x=a.x + side * x * a.height, height=height, tilt=-side * tilt)
     return [b, a], [(1, "holding", 0)]
 
@@ -340,6 +247,15 @@ def _leaning(rng: np.random.Generator, setting: str, b_kind: str) -> Group:
     tilt = {"umbrella": 24.0, "kite": 14.0, "bicycle": 5.0}.get(a.kind, 13.0)
     a = replace(a, x=b.x + side * (half_a + half_b), tilt=side * tilt)
     return [b, a], [(1, "leaning", 0)]
+
+
+def _by_depth(group: Sequence[Thing]) -> list[tuple[float, Thing]]:
+    """How near each thing of a group is: where it stands or, on or in the hands of another, where that one does."""
+    anchor = next(i for i, thing in enumerate(group) if thing.place != "thing")
+    return [
+        (thing.y if thing.place != "thing" else group[anchor].y + 0.001 * (i - anchor), thing)
+        for i, thing in enumerate(group)
+    ]
 
 
 def _moved(things: Sequence[Thing], x: float) -> list[Thing]:

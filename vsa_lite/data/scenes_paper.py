@@ -166,17 +166,6 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
     return tuple(round(p + (q - p) * share) for p, q in zip(a, b, strict=True))
 
 
-def glue(
-    canvas: Image.Image, pattern: Pattern, outlines: list[list[float]], sheets: dict[str, Colour], shadow: bool
-) -> None:
-    """Put a thing on the canvas, with its soft shadow under it."""
-    if shadow:
-        cast_shadow(canvas, [outlines[i] for i in pattern.outer])
-    draw = ImageDraw.Draw(canvas)
-    for outline, paper in zip(outlines, pattern.papers, strict=True):
-        draw.polygon(outline, fill=sheets[paper] if isinstance(paper, str) else paper)
-
-
 def cast_shadow(canvas: Image.Image, outlines: list[list[float]], coarse: int = 4) -> None:
     """Darken the canvas where some shapes keep the light off: the silhouette, moved and blurred."""
     xs = [x for outline in outlines for x in outline[::2]]
@@ -196,14 +185,14 @@ def cast_shadow(canvas: Image.Image, outlines: list[list[float]], coarse: int = 
 @lru_cache(maxsize=1)
 def _grain() -> Image.Image:
     noise = np.random.default_rng(7)
-    fine = noise.normal(0, 3.2, (SIDE, SIDE))
+    fine = noise.normal(0, 2.6, (SIDE, SIDE))
     fibres = np.asarray(
         Image.fromarray(noise.normal(128, 40, (SIDE // 4, SIDE // 2)).clip(0, 255).astype(np.uint8)).resize(
             (SIDE, SIDE), Image.Resampling.BILINEAR
         ),
         dtype=float,
     )
-    grey = (247 + fine + (fibres - 128) * 0.08).clip(0, 255).astype(np.uint8)
+    grey = (249 + fine + (fibres - 128) * 0.06).clip(0, 255).astype(np.uint8)
     return Image.fromarray(np.repeat(grey[:, :, None], 3, axis=2))
 
 

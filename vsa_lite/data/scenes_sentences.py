@@ -8,170 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from vsa_lite.data.records import Phrase, Sentence, tokenise
-from vsa_lite.data.scenes_layout import BEINGS, Drawing
-
-# noun: (plural, kinds that it names, the size that it implies)
-NOUNS = {
-    "cat": ("cats", ("cat",), ""),
-    "kitten": ("kittens", ("cat",), "small"),
-    "kitty": ("kitties", ("cat",), ""),
-    "dog": ("dogs", ("dog",), ""),
-    "puppy": ("puppies", ("dog",), "small"),
-    "rabbit": ("rabbits", ("rabbit",), ""),
-    "bunny": ("bunnies", ("rabbit",), ""),
-    "horse": ("horses", ("horse",), ""),
-    "pony": ("ponies", ("horse",), "small"),
-    "bird": ("birds", ("bird",), ""),
-    "child": ("children", ("child",), ""),
-    "kid": ("kids", ("child",), ""),
-    "chair": ("chairs", ("chair",), ""),
-    "seat": ("seats", ("chair",), ""),
-    "table": ("tables", ("table",), ""),
-    "desk": ("desks", ("table",), ""),
-    "sofa": ("sofas", ("sofa",), ""),
-    "couch": ("couches", ("sofa",), ""),
-    "lamp": ("lamps", ("lamp",), ""),
-    "light": ("lights", ("lamp",), ""),
-    "car": ("cars", ("car",), ""),
-    "automobile": ("automobiles", ("car",), ""),
-    "bus": ("buses", ("bus",), ""),
-    "bicycle": ("bicycles", ("bicycle",), ""),
-    "bike": ("bikes", ("bicycle",), ""),
-    "boat": ("boats", ("boat",), ""),
-    "sailboat": ("sailboats", ("boat",), ""),
-    "tree": ("trees", ("tree",), ""),
-    "flower": ("flowers", ("flower",), ""),
-    "blossom": ("blossoms", ("flower",), ""),
-    "ball": ("balls", ("ball",), ""),
-    "kite": ("kites", ("kite",), ""),
-    "balloon": ("balloons", ("balloon",), ""),
-    "teddy bear": ("teddy bears", ("teddy bear",), ""),
-    "teddy": ("teddies", ("teddy bear",), ""),
-    "umbrella": ("umbrellas", ("umbrella",), ""),
-    "parasol": ("parasols", ("umbrella",), ""),
-    "animal": ("animals", ("cat", "dog", "rabbit", "horse", "bird"), ""),
-    "toy": ("toys", ("ball", "kite", "teddy bear", "balloon"), ""),
-}
-SIZES = {"small": ("small", "little"), "big": ("big", "large")}
-NUMBERS = {2: "two", 3: "three", 4: "four"}
-RELATIONS = {
-    "on": ("on", "on", "on top of"),
-    "under": ("under", "under", "underneath", "beneath"),
-    "in": ("in", "inside"),
-    "riding": ("riding", "riding", "on"),
-    "holding": ("holding", "holding", "with"),
-    "leaning": ("leaning on", "leaning against"),
-    "next": ("next to", "beside", "near", "close to"),
-    "left": ("to the left of", "left of"),
-    "right": ("to the right of", "right of"),
-    "front": ("in front of",),
-    "behind": ("behind",),
-    "above": ("above", "over"),
-}
-# relations that hold between two things only because they were put together so; the others follow from where they stand
-TOLD = ("on", "under", "in", "riding", "holding", "leaning")
-PLACES = {
-    "park": ("in the park", "in a park", "at the park"),
-    "beach": ("at the beach", "by the sea", "at the seaside"),
-    "room": ("in the room", "in the living room", "indoors", "at home"),
-    "street": ("in the street", "in the city", "in town"),
-}
-FLOORS = {
-    "park": ("on the grass", "on the lawn"),
-    "beach": ("on the sand",),
-    "room": ("on the floor",),
-    "street": ("on the street",),
-}
-WEATHER = {"sunny": ("on a sunny day",), "cloudy": ("on a cloudy day",), "evening": ("in the evening", "at sunset")}
-DOING = {
-    "sitting": ("sitting", "sitting", "resting"),
-    "standing": ("standing",),
-    "sleeping": ("sleeping", "sleeping", "napping"),
-    "grazing": ("grazing",),
-    "waving": ("waving",),
-    "flying": ("flying",),
-}
-
-# {A} {B} {C}: things; {rel}: what A is to B; {do}: what A does; {in}: the setting; {floor}: the ground; {day}: weather
-PAIRS = (
-    "{A} is {rel} {B}",
-    "{A} {rel} {B}",
-    "{A} {rel} {B} {in}",
-    "there is {A} {rel} {B}",
-    "there is {A} {rel} {B} {in}",
-    "{in} , {A} is {rel} {B}",
-    "a picture of {A} {rel} {B}",
-    "we can see {A} {rel} {B}",
-    "{A} is {rel} {B} {in}",
-    "{day} , {A} is {rel} {B}",
-    "{A} , {rel} {B}",
-    "look , there is {A} {rel} {B}",
-    "here is {A} {rel} {B}",
+from vsa_lite.data.scenes_drawing import Drawing
+from vsa_lite.data.scenes_words import (
+    BEINGS,
+    COUNTED,
+    DOING,
+    FLOORS,
+    NOUNS,
+    NUMBERS,
+    PLACES,
+    RELATIONS,
+    SIZES,
+    TEMPLATES,
+    TOLD,
+    TURNED,
+    WEATHER,
 )
-DOING_PAIRS = ("{A} is {do} {rel} {B}", "{A} {do} {rel} {B}", "{A} {do} {rel} {B} {in}", "{in} , {A} is {do} {rel} {B}")
-TURNED = {
-    "on": ("{B} with {A} on it", "{B} with {A} on top", "there is {B} with {A} on it {in}"),
-    "under": ("{B} with {A} under it", "{A} hides under {B}"),
-    "in": ("{B} with {A} in it", "{B} with {A} inside"),
-    "riding": ("{A} rides {B}", "{A} rides {B} {in}", "{B} with {A} riding on it"),
-    "holding": ("{A} holds {B}", "{A} has {B}", "{A} has {B} {in}"),
-    "leaning": ("{A} leans against {B}", "{A} leans on {B}", "{B} with {A} leaning on it"),
-    "next": ("{A} and {B} are side by side", "{A} and {B} side by side {in}", "{B} with {A} next to it"),
-    "left": ("{A} is on the left and {B} is on the right", "{A} on the left and {B} on the right"),
-    "right": ("{B} is on the left and {A} is on the right",),
-    "front": ("{A} is closer than {B}", "{B} with {A} in front of it"),
-    "behind": ("{B} with {A} behind it", "{A} can be seen behind {B}"),
-    "above": ("{B} with {A} above it", "high above {B} there is {A}"),
-}
-SINGLE = (
-    "{A} {in}",
-    "there is {A} {in}",
-    "{in} there is {A}",
-    "{A} {in} {day}",
-    "{day} there is {A} {in}",
-    "a picture with {A} in it",
-)
-GROUND = ("{A} {floor}", "there is {A} {floor}", "{A} is {floor}", "{A} {floor} {day}")
-DOING_SINGLE = ("{A} is {do} {in}", "{A} {do} {in}", "{A} is {do} {in} {day}", "there is {A} {do} {in}")
-FAR = ("{A} is far away", "far away there is {A}", "{A} in the distance", "{A} can be seen in the distance")
-SKY = (
-    "{A} in the sky",
-    "{A} is up in the sky",
-    "up in the sky there is {A}",
-    "{A} floats in the air",
-    "{A} flies {in}",
-)
-SEA = ("{A} is sailing on the sea", "{A} on the water", "{A} sails {day}")
-LISTS = (
-    "{A} and {B}",
-    "{A} and {B} {in}",
-    "we can see {A} and {B} {in}",
-    "{A} and {B} are {in}",
-    "{A} , {B} and {C}",
-    "{A} , {B} and {C} {in}",
-)
-COUNTED = (
-    "{A} {in}",
-    "there are {A} {in}",
-    "{A} are {in}",
-    "{in} there are {A}",
-    "{A} and {B} {in}",
-    "{A} {in} {day}",
-    "we can see {A}",
-)
-TEMPLATES = {
-    "pair": PAIRS,
-    "doing pair": DOING_PAIRS,
-    "single": SINGLE,
-    "ground": GROUND,
-    "doing": DOING_SINGLE,
-    "far": FAR,
-    "sky": SKY,
-    "sea": SEA,
-    "list": LISTS,
-    "counted": COUNTED,
-    **{f"turned {r}": t for r, t in TURNED.items()},
-}
 
 
 @dataclass(frozen=True)
@@ -224,7 +76,6 @@ class Speaker:
     def __init__(self, drawing: Drawing, rng: np.random.Generator) -> None:
         self.drawing, self.rng = drawing, rng
         self.facts = sorted(true_facts(drawing))
-        self.mute = set()  # things that this picture's sentences would rather not mention again
 
     def one(self, options: Sequence):
         return options[int(self.rng.integers(len(options)))]
@@ -281,7 +132,9 @@ class Speaker:
         if place and things[a].place != place:
             return None
         if kind == "counted":
-            return self._counted(a)
+            kinds = [thing.kind for thing in things]
+            twins = [i for i, k in enumerate(kinds) if kinds.count(k) > 1]
+            return self._counted(self.one(twins)) if twins else None
         order = [a, *[i for i in self.rng.permutation(len(things)).tolist() if i != a]]
         return self._fill(self.one(TEMPLATES[kind]), order, place=place)
 
@@ -320,6 +173,10 @@ class Speaker:
             a, b = meant["A"], meant["B"]
             pairs = [(x, y) for x, r, y in self.facts if r == relation and x in a and y in b]
             meant = {"A": tuple(sorted({x for x, _ in pairs})), "B": tuple(sorted({y for _, y in pairs}))}
+            if any(self._touch(x, y) for x in a for y in b if (x, y) not in pairs):
+                return None  # another one that only seems to be on it, under it, ...
+        elif relation and any((x, relation, y) not in self.facts for x in meant["A"] for y in meant["B"]):
+            return None  # left, right, near, ... must be true of every thing that the words fit
         tokens, phrases = [], []
         doing = DOING.get(things[order[0]].pose)
         if "hides" in template and things[order[0]].kind not in BEINGS:
@@ -352,6 +209,11 @@ class Speaker:
             else:
                 tokens.append(part)
         return _written(tokens, phrases)
+
+    def _touch(self, x: int, y: int) -> bool:
+        """Whether the boxes of two things overlap."""
+        a, b = self.drawing.boxes[x], self.drawing.boxes[y]
+        return bool((a[:2] < b[2:]).all() and (b[:2] < a[2:]).all())
 
     def _article(self, name: Name, meant: tuple[int, ...]) -> list[str]:
         if name.plural:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vsa_lite.data.scenes_animals import ANIMALS
 from vsa_lite.data.scenes_paper import Part, Pattern, blob, box, cut, oval, ring, strip
+from vsa_lite.data.scenes_people import PEOPLE
 
 TYRE, HUB = (58, 56, 62), (206, 206, 210)
 GLASS = (196, 226, 236)
@@ -146,15 +147,14 @@ def bicycle() -> list[Part]:
 
 
 def boat() -> list[Part]:
+    hull = [(-0.74, 0.31), (0.0, 0.28), (0.74, 0.32), (0.56, 0.06), (0.4, 0.0), (-0.4, 0.0), (-0.58, 0.08)]
     return [
-        Part(box(-0.03, 0.2, 0.03, 1.0), BARK),
-        Part(cut((0.06, 0.94), (0.06, 0.34), (0.54, 0.34)), (250, 246, 236)),
-        Part(cut((-0.06, 0.84), (-0.06, 0.34), (-0.42, 0.34)), (236, 230, 216)),
-        Part(cut((0.03, 1.0), (0.2, 0.955), (0.03, 0.91)), "main"),
-        Part(
-            blob([(-0.7, 0.3), (0.0, 0.28), (0.74, 0.32), (0.56, 0.06), (0.4, 0.0), (-0.4, 0.0), (-0.56, 0.08)]), "main"
-        ),
-        Part(strip([(-0.64, 0.24), (0.0, 0.22), (0.66, 0.25)], 0.04), "trim"),
+        Part(box(0.05, 0.2, 0.11, 1.0), BARK),
+        Part(cut((0.14, 0.94), (0.14, 0.34), (0.62, 0.34)), (250, 246, 236)),
+        Part(cut((0.02, 0.9), (0.02, 0.54), (-0.2, 0.54)), (236, 230, 216)),
+        Part(cut((0.11, 1.0), (0.28, 0.955), (0.11, 0.91)), "main"),
+        Part(blob(hull), "main"),
+        Part(strip([(-0.66, 0.24), (0.0, 0.22), (0.66, 0.25)], 0.04), "trim"),
     ]
 
 
@@ -280,7 +280,7 @@ TOYS_AND_FURNITURE = {
     ("balloon", ""): balloon,
     ("umbrella", ""): umbrella,
 }
-PATTERNS = {**ANIMALS, **TOYS_AND_FURNITURE}
+PATTERNS = {**ANIMALS, **PEOPLE, **TOYS_AND_FURNITURE}
 
 
 @cache
@@ -318,21 +318,21 @@ KINDS = {
     "dog": Kind(0.27, FUR, ("sitting", "standing"), SETTINGS),
     "rabbit": Kind(0.23, ("white", "brown", "grey", "black", "pink"), ("sitting", "standing"), ("park", "room")),
     "horse": Kind(0.42, ("brown", "white", "black", "grey", "orange"), ("standing", "grazing"), ("park", "beach")),
-    "bird": Kind(0.15, ("red", "blue", "yellow", "green", "white", "black", "brown"), ("standing",), SETTINGS),
+    "bird": Kind(0.16, ("red", "blue", "yellow", "green", "white", "black", "brown"), ("standing",), SETTINGS),
     "child": Kind(0.36, BRIGHT, ("standing", "sitting", "waving"), SETTINGS),
     "chair": Kind(0.32, HOUSE, ("",), ("room", "beach", "park")),
     "table": Kind(0.26, HOUSE, ("",), ("room", "park")),
-    "sofa": Kind(0.28, HOUSE, ("",), ("room",)),
+    "sofa": Kind(0.25, HOUSE, ("",), ("room",)),
     "lamp": Kind(0.36, BRIGHT, ("",), ("room",)),
-    "car": Kind(0.25, ROAD, ("",), ("street",)),
-    "bus": Kind(0.38, ROAD, ("",), ("street",)),
-    "bicycle": Kind(0.28, ROAD, ("",), ("street", "park", "beach")),
-    "boat": Kind(0.42, ROAD, ("",), ("beach",)),
-    "tree": Kind(0.62, ("green", "orange", "yellow", "red", "pink"), ("",), ("park", "street")),
+    "car": Kind(0.22, ROAD, ("",), ("street",)),
+    "bus": Kind(0.29, ROAD, ("",), ("street",)),
+    "bicycle": Kind(0.26, ROAD, ("",), ("street", "park", "beach")),
+    "boat": Kind(0.4, ROAD, ("",), ("beach",)),
+    "tree": Kind(0.6, ("green", "orange", "yellow", "red", "pink"), ("",), ("park", "street")),
     "flower": Kind(
         0.24, ("red", "orange", "pink", "purple", "blue", "white", "yellow"), ("",), ("park", "room", "street")
     ),
-    "ball": Kind(0.12, BRIGHT, ("",), SETTINGS),
+    "ball": Kind(0.13, BRIGHT, ("",), SETTINGS),
     "kite": Kind(0.32, BRIGHT, ("",), ("park", "beach")),
     "balloon": Kind(0.4, BRIGHT, ("",), SETTINGS),
     "teddy bear": Kind(0.23, ("brown", "white", "pink", "yellow", "blue", "grey"), ("sitting",), SETTINGS),
