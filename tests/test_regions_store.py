@@ -112,17 +112,12 @@ def test_any_order_and_any_interruption_give_the_same_files(tmp_path_factory, or
 
 
 def test_killed_in_the_middle_and_run_again_equals_the_uninterrupted_run(tmp_path):
-    uninterrupted = extract(tmp_path / "whole")
-    child = subprocess.Popen(
-        [sys.executable, __file__, str(tmp_path / "killed")],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent,
-    )
+    child = subprocess.Popen([sys.executable, __file__, str(tmp_path / "killed")], stdout=subprocess.PIPE, text=True)
     try:
+        uninterrupted = extract(tmp_path / "whole")
         assert child.stdout.readline() == "here\n", "the extraction ended before it could be killed"
-        child.kill()  # kill -9
     finally:
+        child.kill()  # kill -9
         child.wait()
     with pytest.raises(StoreError, match=r"unfinished, [1-5] of 6 pictures to go: run the extraction again"):
         FeatureStore(tmp_path / "killed" / "store")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -57,6 +59,12 @@ class TrainingConfig:
             raise ValueError(f"schedule must be 'cosine' or 'constant', got {self.schedule!r}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup must be at least 0 and below 1, got {self.warmup}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be at least 0 and below 1, got {self.momentum}")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
+        if self.patience is not None and self.patience < 1:
+            raise ValueError(f"patience must be at least 1, or None, got {self.patience}")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be above 0, or None, got {self.clip}")
 
@@ -158,20 +166,23 @@ def train(
         progress: show a bar.
 
     Raises:
-        ValueError: for no items, a metric that `validate` does not give, or a folder with the state of another run.
+        ValueError: for no items, `validate` without its metric, patience without `validate`, a metric that `validate`
+            does not give, or a folder with the state of another run.
         FloatingPointError: when the loss is not finite.
     """
     if items < 1:
         raise ValueError("there is nothing to train on: 0 items")
-    if validate is not None and not metric:
-        raise ValueError("validate needs the name of the metric that decides")
+    if (validate is None) != (not metric):
+        raise ValueError("validate and the name of the metric that decides go together; one of them is missing")
+    if config.patience is not None and validate is None:
+        raise ValueError(f"patience ({config.patience}) needs validate: without it no epoch is better than another")
     device = next(model.parameters()).device
     optimiser = _optimiser(model, config)
     per_epoch = math.ceil(items / config.batch_size)
     steps = per_epoch * config.epochs
     history, first_epoch, first_step, loss_sum = History(), 0, 0, 0.0
     best_weights: dict[str, Tensor] | None = None
-    about = {"training": asdict(config), "items": items, "identity": identity or {}}
+    about = json.loads(json.dumps({"training": asdict(config), "items": items, "identity": identity or {}}))
     path = Path(folder) / "training.pt" if folder is not None else None
 
     with _own_randomness(config.seed):
@@ -180,13 +191,20 @@ def train(
                 state = torch.load(path, map_location=device, weights_only=True)
             except Exception as error:
                 raise ValueError(
-                    f"{path} cannot be read as a training state: {error}; remove it to start anew"
+                    f"{path} cannot be read as a training state (it is damaged, or would run code); "
+                    "remove it to start anew"
                 ) from error
-            if state["about"] != about:
-                changed = [key for key in about if state["about"].get(key) != about[key]]
+            if not isinstance(state, dict) or not isinstance(state.get("about"), dict):
+                raise ValueError(f"{path} is no training state of this package; remove it to start anew")
+            # JSON, since an earlier state may hold tuples where this run has lists
+            changed = [key for key in about if json.loads(json.dumps(state["about"].get(key))) != about[key]]
+            if changed:
                 raise ValueError(f"{path} belongs to another run ({', '.join(changed)} differ); use another folder")
-            model.load_state_dict(state["model"])
-            optimiser.load_state_dict(state["optimiser"])
+            try:
+                model.load_state_dict(state["model"])
+                optimiser.load_state_dict(state["optimiser"])
+            except (RuntimeError, ValueError) as error:
+                raise ValueError(f"{path} belongs to another model; use another folder: {error}") from error
             torch.set_rng_state(state["random"].cpu())
             best_weights, first_epoch, first_step = state["best"], state["epoch"], state["step"]
             loss_sum, history = state["loss_sum"], History(**state["history"])
@@ -211,7 +229,7 @@ def train(
                     group["lr"] = config.learning_rate * config.rate(epoch * per_epoch + step, steps)
                 chosen = batch(order[step * config.batch_size : (step + 1) * config.batch_size])
                 loss = model.loss(chosen.to(device))
-                value = float(loss)
+                value = float(loss.detach())
                 if not math.isfinite(value):
                     raise FloatingPointError(
                         f"the loss is {value} at epoch {epoch + 1}, step {step + 1}: lower the learning rate "
@@ -235,19 +253,26 @@ def train(
             if validate is not None:
                 model.eval()
                 with torch.inference_mode():
-                    entry |= validate()
-                if metric not in entry:
-                    raise ValueError(f"validate gives no {metric!r}; it gives {', '.join(entry)}")
-            entry["seconds"] = time.perf_counter() - started
-            history.seconds += entry["seconds"]
+                    measured = {key: float(value) for key, value in validate().items()}  # plain numbers can be saved
+                if metric not in measured or {"loss", "seconds"} & set(measured):
+                    raise ValueError(
+                        f"validate must give {metric!r}, and neither 'loss' nor 'seconds'; "
+                        f"it gives {', '.join(measured)}"
+                    )
+                entry |= measured
+            history.seconds += time.perf_counter() - started
+            entry["seconds"] = history.seconds - sum(earlier["seconds"] for earlier in history.epochs)
             history.epochs.append(entry)
             if _is_best(history, metric, maximise):
                 history.best_epoch = epoch
                 best_weights = _copy(model) if validate is not None else None
             note = ", ".join(f"{key} {value:.4g}" for key, value in entry.items() if key != "seconds")
             if plateau is not None and abs(entry["loss"] - plateau) < 0.01 * plateau:
-                note += f" - a plateau: {plateau:.4g} is the loss of a model that tells nothing apart; "
-                note += "warm up with the structured loss, or lower the learning rate"
+                warnings.warn(
+                    f"epoch {epoch + 1}: a plateau: {plateau:.4g} is the loss of a model that tells nothing apart; "
+                    "warm up with the structured loss, or lower the learning rate",
+                    stacklevel=2,
+                )
             if progress:
                 tqdm.write(f"epoch {epoch + 1}: {note}")
             save(epoch + 1, 0)
@@ -262,6 +287,8 @@ def _is_best(history: History, metric: str, maximise: bool) -> bool:
     if not metric or history.best_epoch is None:
         return True
     new, old = history.epochs[-1][metric], history.best[metric]
+    if math.isnan(old):
+        return True
     return new > old if maximise else new < old
 
 

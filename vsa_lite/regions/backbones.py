@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -287,4 +288,6 @@ def _load_state(module: nn.Module, path: Path, name: str) -> None:
         module.load_state_dict(state.get("state_dict", state) if isinstance(state, dict) else state)
     except Exception as error:
         first = str(error).splitlines()[0]
+        if isinstance(error, pickle.UnpicklingError):
+            first = "it is damaged, or holds more than tensors and would run code"
         raise BackboneError(f"{path} does not hold weights that fit {name}: {first}") from error
