@@ -195,6 +195,8 @@ def test_relations_can_be_seen_in_the_boxes(scenes):
             box_a, box_b, (first, second) = record.boxes[a], record.boxes[b], (drawing.things[a], drawing.things[b])
             x, y = middle(box_a)
             seen[relation] += 1
+            if min(drawing.visible[[a, b]]) < 0.7:
+                continue  # where another thing hides much of one, its box tells less
             if relation in ("on", "riding", "in"):
                 assert box_b[0] < x < box_b[2]
                 assert box_a[1] < box_b[3]

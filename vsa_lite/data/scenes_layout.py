@@ -12,7 +12,7 @@ from vsa_lite.data.scenes_paper import CANVAS
 from vsa_lite.data.scenes_settings import GROUND, WEATHERS
 from vsa_lite.data.scenes_things import KINDS, SETTINGS, pattern
 
-LEAST_VISIBLE = 0.45  # of a thing's own area; a picture that hides more is laid out again
+LEAST_VISIBLE = 0.5  # of a thing's own area; a picture that hides more is laid out again
 
 # where on a thing others can be, in the frame of its pattern: x from, x to, y, and the most that they may measure there
 ON = {
