@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shlex
@@ -41,12 +42,26 @@ def commit() -> str:
 
 
 def command_line() -> str:
-    """The command that runs now, as one would type it in the repository."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = ["-m", spec.name] if spec is not None else [os.path.relpath(sys.argv[0])]
-    if Path(sys.argv[0]).stem == "vsa-lite":
-        return shlex.join(["vsa-lite", *sys.argv[1:]])
-    return shlex.join(["python", *program, *sys.argv[1:]])
+    """The command that runs now, as one would type it in the repository.
+
+    Of absolute paths only the last part is kept: a results file is published, and where somebody's files lie is not.
+    """
+    spec, script = getattr(sys.modules["__main__"], "__spec__", None), Path(sys.argv[0])
+    repository = Path(__file__).resolve().parent.parent
+    if script.stem == "vsa-lite":
+        program = ["vsa-lite"]
+    elif spec is not None:
+        program = ["python", "-m", spec.name.removesuffix(".__main__")]
+    elif script.resolve().is_relative_to(repository) and script.is_file():
+        program = ["python", script.resolve().relative_to(repository).as_posix()]
+    else:
+        program = ["python", script.name]
+    return shlex.join([*program, *map(_without_folder, sys.argv[1:])])
+
+
+def _without_folder(argument: str) -> str:
+    option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
+    return option + equals + (Path(value).name if Path(value).is_absolute() else value)
 
 
 def load_runs(path: str | Path) -> list[dict]:
@@ -60,7 +75,7 @@ def load_runs(path: str | Path) -> list[dict]:
         return []
     try:
         runs = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON: {error}") from error
     if not isinstance(runs, list) or not all(isinstance(run, dict) and set(FIELDS) <= set(run) for run in runs):
         raise ValueError(f"{path} must be a list of runs, each with {', '.join(FIELDS)}")
@@ -82,6 +97,8 @@ def record_run(
 ) -> dict:
     """Add a run to a results file, in place of an earlier one of the same thing; returns it.
 
+    The same thing: equal in `what`, data set, split, backbone, regions and seed.
+
     Args:
         path: file in `results/`.
         what: the experiment's name for this run.
@@ -92,7 +109,14 @@ def record_run(
         seed: of the run.
         metrics: rates, BLEU, CIDEr and ROUGE in percent.
         seconds: wall time.
+
+    Raises:
+        ValueError: for a metric that is not finite, or a file that is no list of runs.
+        TypeError: for a configuration that JSON cannot hold.
     """
+    bad = [key for key, value in metrics.items() if not math.isfinite(value)]
+    if bad:
+        raise ValueError(f"metric {bad[0]} of {what} is {metrics[bad[0]]}; only finite numbers can be recorded")
     run = {
         "what": what,
         "dataset": dataset,
@@ -107,8 +131,8 @@ def record_run(
         "commit": commit(),
         "command": command_line(),
     }
-    run = json.loads(json.dumps(run))
-    same = ("what", "dataset", "split", "seed")
+    run = json.loads(json.dumps(run, allow_nan=False))
+    same = ("what", "dataset", "split", "backbone", "regions", "seed")
     runs = [old for old in load_runs(path) if any(old[key] != run[key] for key in same)] + [run]
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
