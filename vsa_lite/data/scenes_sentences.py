@@ -9,6 +9,7 @@ import numpy as np
 
 from vsa_lite.data.records import Phrase, Sentence, tokenise
 from vsa_lite.data.scenes_drawing import Drawing
+from vsa_lite.data.scenes_things import KINDS
 from vsa_lite.data.scenes_words import (
     BEINGS,
     COUNTED,
@@ -70,6 +71,20 @@ def fits(drawing: Drawing, i: int, noun: str, colour: str = "", size: str = "") 
     return thing.kind in kinds and colour in ("", thing.colour) and {size, implied} <= {"", thing.size}
 
 
+NOUNS_OF = {
+    (kind, size): tuple(
+        [
+            n
+            for n, (_, kinds, implied) in NOUNS.items()
+            if kind in kinds and implied in ("", size) and chosen(len(kinds))
+        ]
+        for chosen in (lambda n: n == 1, lambda n: n > 1)  # nouns for this kind alone, and for several kinds
+    )
+    for kind in KINDS
+    for size in SIZES
+}
+
+
 class Speaker:
     """Says true things about one scene."""
 
@@ -83,17 +98,12 @@ class Speaker:
     def name(self, i: int, count: int = 1) -> Name:
         """Words for thing i; with a count, for all things that the words fit, which must be that many."""
         thing, rng = self.drawing.things[i], self.rng
-        nouns = [n for n in NOUNS if fits(self.drawing, i, n)]
-        usual = [n for n in nouns if len(NOUNS[n][1]) == 1]
-        general = [n for n in nouns if len(NOUNS[n][1]) > 1]
+        usual, general = NOUNS_OF[thing.kind, thing.size]
         noun = self.one(general) if general and rng.random() < 0.06 else usual[int(len(usual) * rng.random() ** 1.7)]
         colour = thing.colour if rng.random() < 0.4 else ""
-        size = thing.size if rng.random() < 0.12 and thing.place == "ground" and not NOUNS[noun][2] else ""
-        if thing.kind == "child":
-            size = ""
+        plain = count > 1 or thing.kind == "child" or thing.place != "ground" or NOUNS[noun][2]
+        size = thing.size if rng.random() < 0.12 and not plain else ""
         found = tuple(j for j in range(len(self.drawing.things)) if fits(self.drawing, j, noun, colour, size))
-        if count > 1:
-            size, found = "", tuple(j for j in range(len(self.drawing.things)) if fits(self.drawing, j, noun, colour))
         words = [self.one(SIZES[size])] if size else []
         noun_words = (NOUNS[noun][0] if count > 1 else noun).split()
         if colour and thing.kind == "child":
@@ -112,7 +122,7 @@ class Speaker:
             + ("near",) * 3
             + ("single", "ground", "doing", "place", "place")
             + ("list",) * 2
-            + ("counted",) * 2
+            + ("counted",) * 5
         )
         things = self.drawing.things
         if kind in ("pair", "doing pair", "turned", "near"):
@@ -225,9 +235,9 @@ class Speaker:
 
 def _written(tokens: list[str], phrases: list[Phrase]) -> Sentence:
     raw = " ".join(tokens).replace(" ,", ",")
-    shift = [sum(token == "," for token in tokens[:i]) for i in range(len(tokens) + 1)]  # commas are no tokens
-    phrases = tuple(Phrase(p.start - shift[p.start], p.stop - shift[p.stop], p.boxes) for p in phrases)
-    return Sentence(raw[0].upper() + raw[1:] + ".", tuple(tokenise(raw)), phrases)
+    for comma in [i for i, token in enumerate(tokens) if token == ","][::-1]:  # commas are no tokens
+        phrases = [Phrase(p.start - (p.start > comma), p.stop - (p.stop > comma), p.boxes) for p in phrases]
+    return Sentence(raw[0].upper() + raw[1:] + ".", tuple(tokenise(raw)), tuple(phrases))
 
 
 def say(drawing: Drawing, rng: np.random.Generator, count: int = 5) -> tuple[Sentence, ...]:
