@@ -50,19 +50,25 @@ def _digest(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {tuple(tensors[name].shape)} {tensors[name].dtype}".encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
+        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     for name in sorted(header):
         digest.update(f"{name}={header[name]}".encode())
     return digest.hexdigest()
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint; to a temporary file first, so that an older one is never half overwritten."""
+    """Write a checkpoint; to a temporary file first, so that an older one is never half overwritten.
+
+    Raises:
+        ValueError: if the model was made for a vocabulary of another size.
+        TypeError: for metrics or provenance that JSON cannot hold.
+    """
     from safetensors.torch import save_file
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model = checkpoint.model
+    model, words = checkpoint.model, len(checkpoint.vocabulary)
+    if model.config_dict()["vocabulary_size"] != words:
+        raise ValueError(f"the model has {model.config_dict()['vocabulary_size']} words, its vocabulary {words}")
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     header = {
         "format": "vsa-lite 1",
@@ -73,6 +79,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "provenance": json.dumps(checkpoint.provenance),
     }
     header["digest"] = _digest(tensors, header)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     save_file(tensors, temporary, metadata=header)
     os.replace(temporary, path)
@@ -83,7 +90,7 @@ def load_checkpoint(path: str | Path, kind: str | None = None) -> Checkpoint:
 
     Args:
         path: a file written by :func:`save_checkpoint`.
-        kind: the kind of model that is wanted, "alignment" or "captioner"; None takes any.
+        kind: the kind of model that is wanted, "alignment" or "caption"; None takes any.
 
     Raises:
         CheckpointError: if it is missing, no checkpoint (a pickle, for instance), damaged, or of another kind.
@@ -107,15 +114,18 @@ def load_checkpoint(path: str | Path, kind: str | None = None) -> Checkpoint:
     if digest != _digest(tensors, header):
         raise CheckpointError(f"{path} is damaged or was changed: its digest does not fit its content")
     kinds = _kinds()
-    if header["kind"] not in kinds:
-        raise CheckpointError(f"{path} holds a {header['kind']!r}; known are {', '.join(kinds)}")
+    if header.get("kind") not in kinds:
+        raise CheckpointError(f"{path} holds a {header.get('kind')!r}; known are {', '.join(kinds)}")
     if kind is not None and header["kind"] != kind:
         raise CheckpointError(f"{path} holds a model of the kind {header['kind']!r}, wanted {kind!r}")
-    model = kinds[header["kind"]].from_config(json.loads(header["config"]))
-    model.load_state_dict(tensors)
-    return Checkpoint(
-        model.eval(),
-        Vocabulary.from_dict(json.loads(header["vocabulary"])),
-        json.loads(header["metrics"]),
-        json.loads(header["provenance"]),
-    )
+    try:
+        with torch.random.fork_rng():  # the first weights are drawn at random, and then replaced
+            model = kinds[header["kind"]].from_config(json.loads(header["config"]))
+        model.load_state_dict(tensors)
+        vocabulary = Vocabulary.from_dict(json.loads(header["vocabulary"]))
+        metrics, provenance = json.loads(header["metrics"]), json.loads(header["provenance"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} cannot be made into a model: {' '.join(str(error).split())}; it was written by another version of this package"
+        ) from error
+    return Checkpoint(model.eval(), vocabulary, metrics, provenance)

@@ -57,6 +57,10 @@ class AlignmentConfig:
         for name in ("vocabulary_size", "feature_size", "embedding_size", "hidden_size", "word_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.score not in ("max", "sum"):
+            raise ValueError(f"score must be 'max' (eq. 8) or 'sum' (eq. 7), got {self.score!r}")
+        if self.normalisation not in ("sum", "mean", "smooth"):
+            raise ValueError(f"normalisation must be 'sum', 'mean' or 'smooth', got {self.normalisation!r}")
         if self.loss not in ("structured", "hardest", "contrastive"):
             raise ValueError(f"loss must be 'structured', 'hardest' or 'contrastive', got {self.loss!r}")
         if not 0 <= self.dropout < 1:
@@ -108,6 +112,8 @@ class AlignmentModel(nn.Module):
             raise ValueError(
                 f"word vectors must have shape {tuple(self.word_vectors.weight.shape)}, got {tuple(matrix.shape)}"
             )
+        if not matrix.isfinite().all():
+            raise ValueError(f"word vector {int((~matrix.isfinite().all(1)).nonzero()[0])} is not finite")
         known = matrix.abs().sum(1) > 0
         scale = matrix[known].pow(2).mean().sqrt().clamp(min=1e-8)
         self.word_vectors.weight[known] = matrix[known] / scale  # components of about unit size

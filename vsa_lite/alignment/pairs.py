@@ -34,7 +34,7 @@ class Pairs:
         tokens: word indices of each sentence.
 
     Raises:
-        ValueError: if nothing is left.
+        ValueError: if the store was made from another data set, or nothing is left.
     """
 
     def __init__(
@@ -42,6 +42,9 @@ class Pairs:
     ) -> None:
         if regions is not None and regions < 1:
             raise ValueError(f"regions must be at least 1 (the whole picture), got {regions}")
+        made_from = store.provenance.get("dataset", dataset.name)
+        if made_from != dataset.name:  # image ids alone may fit by chance
+            raise ValueError(f"{store.path} holds features of {made_from!r}, not of {dataset.name!r}")
         self.store, self.vocabulary, self.regions = store, vocabulary, regions
         self.records, self.tokens, rows, without_words = [], [], [], 0
         self.sentences = []  # (picture's row, the sentence's number in its record)
