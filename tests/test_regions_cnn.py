@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from torchvision.ops import roi_align
 
 from vsa_lite.data.records import Dataset, Record
 from vsa_lite.regions.boxes import box_iou
@@ -17,6 +18,7 @@ from vsa_lite.regions.region_cnn import (
     box_moves,
     detect,
     move_boxes,
+    pool_regions,
     region_features,
 )
 from vsa_lite.regions.region_cnn_training import (
@@ -80,7 +82,7 @@ def small(seed=0, kinds=KINDS):
 @pytest.fixture(scope="module")
 def scenes():
     dataset = shapes(48, 2, seed=1)
-    return load_pictures(dataset, SIZE, progress=False), *thing_boxes(dataset, KINDS)
+    return load_pictures((r.image() for r in dataset), SIZE), *thing_boxes(dataset, KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,23 @@ def test_moves_are_undone():
     b = a.flip(1)
     torch.testing.assert_close(move_boxes(a, box_moves(a, b)), b)
     torch.testing.assert_close(move_boxes(a, torch.zeros(2, 9, 4)), a)
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (5, 8)])
+def test_pooled_regions_are_torchvisions(shape):
+    generator = seeded()
+    maps = torch.randn(3, 4, *shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    corner = torch.rand(3, 6, 2, generator=generator) * 0.6
+    boxes = torch.cat([corner, corner + 0.4 * torch.rand(3, 6, 2, generator=generator)], -1)
+    boxes[:, 0] = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    corners = boxes.reshape(-1, 4).double() * torch.tensor([shape[1], shape[0]] * 2)
+    index = torch.arange(3).repeat_interleave(6)[:, None]
+    expected = roi_align(maps, torch.cat([index, corners], 1), 3, sampling_ratio=2, aligned=True).view(3, 6, 4, 3, 3)
+    pooled = pool_regions(maps, boxes.double(), 3)
+    torch.testing.assert_close(pooled, expected)
+    weights = torch.randn(pooled.shape, generator=generator, dtype=torch.float64)
+    gradients = [torch.autograd.grad((x * weights).sum(), maps)[0] for x in (pooled, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_shapes_of_everything(scenes):
@@ -129,12 +148,12 @@ def test_a_new_model_knows_nothing(scenes):
 
 def test_pretraining_learns_to_name_things():
     dataset = shapes(96, 1, seed=2, scale=(0.6, 0.9))
-    pictures, classes = load_pictures(dataset, SIZE, progress=False), thing_boxes(dataset, KINDS)[1][:, 0]
+    pictures, classes = load_pictures((r.image() for r in dataset), SIZE), thing_boxes(dataset, KINDS)[1][:, 0]
     model = small()
     losses = pretrain(model, pictures, classes, seeded(1), epochs=12, batch_size=16, progress=False)
     assert losses[-1] < 0.5 * losses[0]
     test = shapes(60, 1, seed=3, scale=(0.6, 0.9))
-    held_out = load_pictures(test, SIZE, progress=False), thing_boxes(test, KINDS)[1][:, 0]
+    held_out = load_pictures((r.image() for r in test), SIZE), thing_boxes(test, KINDS)[1][:, 0]
     assert classification_accuracy(model, *held_out) > 60
 
 
@@ -142,7 +161,7 @@ def test_fine_tuning_learns_to_find_things(trained, scenes):
     model, losses = trained
     assert losses[-1] < 0.7 * losses[0]
     held_out = shapes(40, 2, seed=4)
-    test = load_pictures(held_out, SIZE, progress=False), *thing_boxes(held_out, KINDS)
+    test = load_pictures((r.image() for r in held_out), SIZE), *thing_boxes(held_out, KINDS)
     after, before = detection_metrics(model, *test, count=4), detection_metrics(small(), *test, count=4)
     assert after["proposal_upper_bound"] > before["proposal_upper_bound"] + 15
     assert after["mean_average_precision"] > before["mean_average_precision"] + 15

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.ops import batched_nms, roi_align
+from torchvision.ops import batched_nms
 
 from vsa_lite.regions.backbones import Backbone, Transform
 from vsa_lite.regions.boxes import box_area
@@ -50,6 +50,32 @@ def move_boxes(boxes: Float[Tensor, "*n 4"], moves: Float[Tensor, "*n 4"]) -> Fl
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2 + shift * size
     half = size * growth.clamp(-2, 2).exp() / 2
     return torch.cat([centre - half, centre + half], -1).clamp(0, 1)
+
+
+def _interpolation(start: Tensor, stop: Tensor, cells: int, pool_size: int, samples: int = 2) -> Tensor:
+    """Weights [..., pool_size, cells] with which each pooled cell looks at the map's cells along one axis."""
+    place = (torch.arange(pool_size * samples, device=start.device, dtype=start.dtype) + 0.5) / (pool_size * samples)
+    at = (start + (stop - start) * place) * cells - 0.5  # (..., pool_size * samples), in cells; centres are whole
+    distance = (at.clamp(0, cells - 1)[..., None] - torch.arange(cells, device=start.device)).abs()
+    weights = (1 - distance).clamp(min=0)  # (..., pool_size * samples, cells), linear interpolation
+    return weights.unflatten(-2, (pool_size, samples)).mean(-2)
+
+
+def pool_regions(
+    maps: Float[Tensor, "n c height width"], boxes: Float[Tensor, "n regions 4"], pool_size: int
+) -> Float[Tensor, "n regions c pool_size pool_size"]:
+    """RoIAlign with 2 x 2 samples a cell, as two matrix products: first along the height, then along the width.
+
+    The numbers are torchvision's `roi_align(..., sampling_ratio=2, aligned=True)`; on a CPU this is several times
+    faster, above all backwards.
+    """
+    n, c, height, width = maps.shape
+    x0, y0, x1, y1 = boxes[..., None].unbind(-2)  # (n, regions, 1) each
+    rows = _interpolation(y0, y1, height, pool_size).flatten(1, 2)  # (n, regions * pool_size, height)
+    columns = _interpolation(x0, x1, width, pool_size)  # (n, regions, pool_size, width)
+    strips = rows @ maps.permute(0, 2, 3, 1).flatten(2)  # (n, regions * pool_size, width * c)
+    strips = strips.view(n, -1, pool_size, width, c)
+    return (columns[:, :, None] @ strips).permute(0, 1, 4, 2, 3)  # (n, regions, c, pool_size, pool_size)
 
 
 class RegionCNN(nn.Module):
@@ -129,12 +155,8 @@ class RegionCNN(nn.Module):
         self, maps: Float[Tensor, "n c height width"], boxes: Float[Tensor, "n regions 4"]
     ) -> Float[Tensor, "n regions d"]:
         """fc7 of regions pooled from the maps by RoIAlign."""
-        n, count, _ = boxes.shape
-        corners = boxes.to(maps.device) * boxes.new_tensor([maps.shape[3], maps.shape[2]] * 2).to(maps.device)
-        index = torch.arange(n, device=maps.device).repeat_interleave(count)[:, None]
-        rois = torch.cat([index, corners.reshape(-1, 4)], 1)  # (n * regions, 5)
-        pooled = roi_align(maps.contiguous(), rois, self.config["pool_size"], sampling_ratio=2, aligned=True)
-        return self.fc7(pooled).view(n, count, -1)  # (n, regions, d)
+        pooled = pool_regions(maps, boxes.to(maps.device), self.config["pool_size"])  # (n, regions, c, p, p)
+        return self.fc7(pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2])  # (n, regions, d)
 
     def forward(self, pictures: np.ndarray) -> Float[Tensor, "n classes"]:
         """Class scores of whole pictures, background first: what pretraining trains."""

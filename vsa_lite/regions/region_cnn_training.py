@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from vsa_lite.data.records import Dataset
+from vsa_lite.regions.backbones import Transform
 from vsa_lite.regions.boxes import WHOLE_PICTURE, box_area, box_iou
 from vsa_lite.regions.proposals import Proposals
 from vsa_lite.regions.region_cnn import BACKGROUND, WINDOWS, RegionCNN, box_moves, check_pictures, detect
@@ -19,14 +21,10 @@ POSITIVE_IOU = 0.5  # a window shows a thing from here on
 REFINED_IOU = 0.3  # windows from here on learn to move onto their thing
 
 
-def load_pictures(dataset: Dataset, size: int, progress: bool = True) -> np.ndarray:
-    """All pictures of a data set in memory, squashed to squares: uint8 [n, size, size, 3] (150 kB each at 224)."""
-    from vsa_lite.regions.backbones import Transform
-
-    pictures = np.empty((len(dataset), size, size, 3), dtype=np.uint8)
-    for row, record in enumerate(tqdm(dataset, desc="pictures", disable=not progress)):
-        pictures[row] = Transform(size).pixels(record.image())
-    return pictures
+def load_pictures(images: Iterable[Image.Image], size: int) -> np.ndarray:
+    """Pictures in memory, squashed to squares: uint8 [n, size, size, 3] (150 kB each at 224)."""
+    transform = Transform(size)
+    return np.stack([transform.pixels(image) for image in images])
 
 
 def thing_boxes(dataset: Dataset, kinds: Sequence[str]) -> tuple[Float[Tensor, "n things 4"], Int[Tensor, "n things"]]:
