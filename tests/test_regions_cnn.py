@@ -28,6 +28,7 @@ from vsa_lite.regions.region_cnn_training import (
     fine_tune,
     load_pictures,
     pretrain,
+    proposal_upper_bound,
     sample_windows,
     thing_boxes,
 )
@@ -124,7 +125,7 @@ def test_shapes_of_everything(scenes):
     assert boxes.shape == (48, 2, 4)
     assert classes.shape == (48, 2)
     assert model(pictures[:3]).shape == (3, 4)
-    assert model.maps(pictures[:3]).shape == (3, 32, 4, 4)
+    assert model.maps(pictures[:3]).shape == (3, 32, 8, 8)
     assert region_features(model, pictures[:3], boxes[:3]).shape == (3, 2, 24)
     found = detect(model, pictures[:3], count=5)
     assert len(found) == 3
@@ -266,6 +267,17 @@ def test_perfect_detections_score_one():
     found = [Proposals(b, torch.rand(2, generator=seeded())) for b in boxes]
     assert average_precision(found, boxes, things > 0) == pytest.approx(1)
     assert average_precision([p.keep(torch.tensor([], dtype=torch.int64)) for p in found], boxes, things > 0) == 0
+
+
+def test_the_upper_bound_counts_things_with_a_region():
+    boxes = torch.tensor([[[0.0, 0.0, 0.2, 0.2], [0.1, 0.1, 0.95, 0.95]], [[0.5, 0.5, 0.7, 0.7], [0.0, 0.0, 0.0, 0.0]]])
+    things = torch.tensor([[True, True], [True, False]])
+    nothing = Proposals(torch.zeros(0, 4), torch.zeros(0))
+    assert proposal_upper_bound([nothing, nothing], boxes, things) == pytest.approx(
+        100 / 3
+    )  # the whole picture has one
+    near = Proposals(torch.tensor([[0.5, 0.5, 0.7, 0.65]]), torch.ones(1))
+    assert proposal_upper_bound([nothing, near], boxes, things) == pytest.approx(200 / 3)
 
 
 def test_bad_input_is_named(scenes):

@@ -24,10 +24,11 @@ from vsa_lite.regions.backbones import Backbone, Transform
 from vsa_lite.regions.boxes import box_area
 from vsa_lite.regions.proposals import MINIMUM_AREA, GridWindows, Proposals
 
+HALVINGS = 3  # the first stages halve the map, later ones keep it: a cell is 8 x 8 pixels, fine enough for small things
 BACKGROUND = 0  # the class of a window without a thing; kinds of things count from 1
 REFINEMENT_SCALE = (0.1, 0.1, 0.2, 0.2)  # brings the four numbers of a move to about unit size
 # windows that detection starts from: small ones dense, so that every thing has one nearby
-WINDOWS = GridWindows(scales=(0.15, 0.22, 0.32, 0.45, 0.65), aspects=(1.0,), overlap=0.5)
+WINDOWS = GridWindows(scales=(0.11, 0.16, 0.23, 0.33, 0.47, 0.66), aspects=(1.0,), overlap=0.5)
 
 
 def box_moves(boxes: Float[Tensor, "*n 4"], targets: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
@@ -85,7 +86,7 @@ class RegionCNN(nn.Module):
         kinds: names of the kinds of things; background is added.
         generator: of the initial weights.
         size: side in pixels that scenes are squashed to.
-        widths: channels of the stages; the first four halve the map, later ones keep it.
+        widths: channels of the stages; the first three halve the map, later ones keep it.
         feature_size: size of fc7.
         pool_size: side of a pooled region, in cells.
 
@@ -98,9 +99,9 @@ class RegionCNN(nn.Module):
         kinds: Sequence[str],
         generator: torch.Generator,
         size: int = 224,
-        widths: Sequence[int] = (16, 32, 64, 128, 128),
+        widths: Sequence[int] = (16, 32, 64, 96, 96),
         feature_size: int = 256,
-        pool_size: int = 4,
+        pool_size: int = 3,
     ) -> None:
         super().__init__()
         if not kinds or len(set(kinds)) != len(kinds):
@@ -119,7 +120,7 @@ class RegionCNN(nn.Module):
         layers: list[nn.Module] = []
         for stage, (before, width) in enumerate(zip((3, *widths), widths, strict=False)):
             layers += [
-                nn.Conv2d(before, width, 3, 2 if stage < 4 else 1, 1, bias=False),
+                nn.Conv2d(before, width, 3, 2 if stage < HALVINGS else 1, 1, bias=False),
                 nn.BatchNorm2d(width),
                 nn.ReLU(),
             ]
