@@ -10,9 +10,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from vsa_lite.regions.boxes import WHOLE_PICTURE, box_iou
+from vsa_lite.regions.detections import DetectionsFile, DetectorProposals
 from vsa_lite.regions.proposals import (
-    DetectionsFile,
-    DetectorProposals,
     GridWindows,
     Proposals,
     SelectiveSearch,
