@@ -10,7 +10,8 @@ from torchvision.ops import roi_align
 
 from vsa_lite.data.records import Dataset, Record
 from vsa_lite.regions.boxes import box_iou
-from vsa_lite.regions.proposals import Proposals, select_regions
+from vsa_lite.regions.features import extract_features
+from vsa_lite.regions.proposals import GridWindows, Proposals, ProposedRegions, select_regions
 from vsa_lite.regions.region_cnn import (
     WINDOWS,
     RegionCNN,
@@ -210,6 +211,22 @@ def test_as_backbone_gives_the_same_features(trained, scenes):
     expected = region_features(model, scenes[0][:5], scenes[1][:5])
     features = backbone.region_vectors(scenes[0][:5], scenes[1][:5], pool_size=3)
     torch.testing.assert_close(features, expected, atol=1e-4, rtol=1e-3)
+    training = model.regions(model.maps(scenes[0][:5]), scenes[1][:5])  # with gradients: another way to pool
+    torch.testing.assert_close(training, expected, atol=1e-4, rtol=1e-3)
+
+
+def test_the_region_cnn_fills_a_store(tmp_path, trained):
+    model, _ = trained
+    dataset = shapes(5, 2, seed=10)
+    regions = ProposedRegions(RegionCNNProposals(model), count=6, fill=GridWindows())
+    store = extract_features(
+        dataset, model.as_backbone(), regions, tmp_path, count=6, size=SIZE, pool_size=3, progress=False
+    )
+    features, mask, boxes = store.read([0, 3])
+    assert mask.all()
+    assert boxes[0, 0].tolist() == [0, 0, 1, 1]
+    expected = region_features(model, load_pictures([dataset[3].image()], SIZE), boxes[1:])
+    torch.testing.assert_close(features[1, 1:], expected[0, 1:], atol=1e-2, rtol=1e-2)
 
 
 def test_saved_and_loaded(tmp_path, trained, scenes):

@@ -9,11 +9,13 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from vsa_lite.data.records import Record
 from vsa_lite.regions.boxes import WHOLE_PICTURE, box_iou
 from vsa_lite.regions.detections import DetectionsFile, DetectorProposals
 from vsa_lite.regions.proposals import (
     GridWindows,
     Proposals,
+    ProposedRegions,
     SelectiveSearch,
     select_regions,
     worth_a_look,
@@ -75,6 +77,16 @@ def test_fill_boxes_come_after_every_proposal():
     torch.testing.assert_close(regions[1:3], boxes[[1, 0]])
     overlap = box_iou(regions[1:], regions[1:])
     assert (overlap.fill_diagonal_(0) <= 0.5).all()
+
+
+def test_regions_of_a_record_are_looked_up_by_its_name(tmp_path):
+    image, _ = picture()
+    regions = ProposedRegions(DetectionsFile(save_detections(tmp_path / "d.npz")), count=4, fill=GridWindows())
+    boxes, mask = regions(Record(3, "a.jpg", tmp_path / "a.jpg", "test", ()), image)
+    assert mask.all()
+    torch.testing.assert_close(boxes[1], torch.tensor([0.1, 0.1, 0.5, 0.5]))
+    with pytest.raises(KeyError, match=r"no detections for 'c.jpg'"):
+        regions(Record(4, "c.jpg", tmp_path / "c.jpg", "test", ()), image)
 
 
 def test_no_proposals_leave_the_whole_picture():

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 from PIL import Image
 from torch import Tensor
 
+from vsa_lite.data.records import Record
 from vsa_lite.regions.boxes import WHOLE_PICTURE, box_area, box_iou, check_boxes, non_maximum_suppression
 
 MINIMUM_SIDE = 4  # pixels
@@ -118,6 +119,26 @@ def select_regions(
     regions[0] = whole[0]
     regions[1 : 1 + len(best)] = ordered[best].clamp(0, 1)
     return regions, torch.arange(count) < 1 + len(best)
+
+
+class ProposedRegions:
+    """Picks the regions of a record's picture with a proposer: what `extract_features` asks for.
+
+    Args:
+        proposer: says where things may be.
+        count: R, regions a picture, the whole one included.
+        nms_iou: a box goes if it overlaps a better one by more than this.
+        fill: another proposer, whose boxes go on where the first has no more; windows, for instance.
+    """
+
+    def __init__(self, proposer: Proposer, count: int = 20, nms_iou: float = 0.5, fill: Proposer | None = None) -> None:
+        self.proposer, self.count, self.nms_iou, self.fill = proposer, count, nms_iou, fill
+
+    def __call__(self, record: Record, image: Image.Image) -> tuple[Float[Tensor, "count 4"], Bool[Tensor, " count"]]:
+        """Boxes and mask, as :func:`select_regions` gives them."""
+        found = self.proposer(image, record.name)
+        fill = self.fill(image, record.name).boxes if self.fill is not None else None
+        return select_regions(found.boxes, found.scores, self.count, self.nms_iou, fill)
 
 
 class GridWindows:

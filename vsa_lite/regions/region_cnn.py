@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, roi_align
 
 from vsa_lite.regions.backbones import Backbone, Transform
 from vsa_lite.regions.boxes import box_area
@@ -67,8 +67,8 @@ def pool_regions(
 ) -> Float[Tensor, "n regions c pool_size pool_size"]:
     """RoIAlign with 2 x 2 samples a cell, as two matrix products: first along the height, then along the width.
 
-    The numbers are torchvision's `roi_align(..., sampling_ratio=2, aligned=True)`; on a CPU this is several times
-    faster, above all backwards.
+    The numbers are torchvision's `roi_align(..., sampling_ratio=2, aligned=True)`; with gradients this takes less than
+    half the time on a CPU. Without gradients, torchvision's is the faster one.
     """
     n, c, height, width = maps.shape
     x0, y0, x1, y1 = boxes[..., None].unbind(-2)  # (n, regions, 1) each
@@ -156,8 +156,13 @@ class RegionCNN(nn.Module):
         self, maps: Float[Tensor, "n c height width"], boxes: Float[Tensor, "n regions 4"]
     ) -> Float[Tensor, "n regions d"]:
         """fc7 of regions pooled from the maps by RoIAlign."""
-        pooled = pool_regions(maps, boxes.to(maps.device), self.config["pool_size"])  # (n, regions, c, p, p)
-        return self.fc7(pooled.flatten(0, 1)).unflatten(0, pooled.shape[:2])  # (n, regions, d)
+        boxes, side = boxes.to(maps.device), self.config["pool_size"]
+        if torch.is_grad_enabled():
+            pooled = pool_regions(maps, boxes, side).flatten(0, 1)  # (n * regions, c, side, side)
+        else:
+            corners = boxes * boxes.new_tensor([maps.shape[3], maps.shape[2]] * 2)
+            pooled = roi_align(maps.contiguous(), list(corners), side, sampling_ratio=2, aligned=True)
+        return self.fc7(pooled).unflatten(0, boxes.shape[:2])  # (n, regions, d)
 
     def forward(self, pictures: np.ndarray) -> Float[Tensor, "n classes"]:
         """Class scores of whole pictures, background first: what pretraining trains."""
