@@ -126,6 +126,7 @@ def load_checkpoint(path: str | Path, kind: str | None = None) -> Checkpoint:
         metrics, provenance = json.loads(header["metrics"]), json.loads(header["provenance"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"{path} cannot be made into a model: {' '.join(str(error).split())}; it was written by another version of this package"
+            f"{path} cannot be made into a model: {' '.join(str(error).split())}; "
+            "it was written by another version of this package"
         ) from error
     return Checkpoint(model.eval(), vocabulary, metrics, provenance)

@@ -170,30 +170,35 @@ class Backbone:
         return self.module(x).float()
 
     @torch.inference_mode()
-    def region_vectors(
-        self, pixels: np.ndarray, boxes: Float[Tensor, "n regions 4"], pool_size: int = 7
-    ) -> Float[Tensor, "n regions d"]:
-        """RoIAlign features: one map a picture, every box pooled from it to pool_size x pool_size, then the head.
-
-        Args:
-            pixels: uint8 [n, size, size, 3]; a larger size than the transform's gives small boxes a finer map.
-            boxes: shares of the picture's sides.
-            pool_size: side of a pooled region; 7 fits heads with fully connected layers.
+    def maps(self, pixels: np.ndarray) -> Float[Tensor, "n c height width"]:
+        """The trunk's maps of pictures: uint8 [n, size, size, 3]; a larger size gives small boxes a finer map.
 
         Raises:
-            BackboneError: if the network has no map to pool from.
+            BackboneError: if the network has no map.
+        """
+        if self.trunk is None:
+            raise BackboneError(f"backbone {self.name} has no map to pool regions from: use method='crop'")
+        x = self.transform.normalise(pixels).contiguous(memory_format=torch.channels_last).to(self.device)
+        return self.trunk(x).contiguous()
+
+    @torch.inference_mode()
+    def pooled_vectors(
+        self, maps: Float[Tensor, "n c height width"], boxes: Float[Tensor, "n regions 4"], pool_size: int = 7
+    ) -> Float[Tensor, "n regions d"]:
+        """RoIAlign features: every box pooled from its picture's map to pool_size x pool_size, then the head.
+
+        Args:
+            maps: of :meth:`maps`.
+            boxes: shares of the picture's sides.
+            pool_size: side of a pooled region; 7 fits heads with fully connected layers.
 
         Source: He et al. 2017 (RoIAlign); Girshick 2015 (pooling regions from one map).
         """
         from torchvision.ops import roi_align
 
-        if self.trunk is None or self.head is None:
-            raise BackboneError(f"backbone {self.name} has no map to pool regions from: use method='crop'")
-        x = self.transform.normalise(pixels).contiguous(memory_format=torch.channels_last).to(self.device)
-        maps = self.trunk(x).contiguous()  # (n, c, height, width)
         n, regions, _ = boxes.shape
-        if len(pixels) != n:
-            raise ValueError(f"boxes of {n} pictures, but {len(pixels)} pictures")
+        if len(maps) != n:
+            raise ValueError(f"boxes of {n} pictures, but {len(maps)} pictures")
         size = torch.tensor([maps.shape[3], maps.shape[2]] * 2, dtype=maps.dtype, device=self.device)
         corners = (boxes.to(self.device) * size).reshape(-1, 4)
         index = torch.arange(n, device=self.device).repeat_interleave(regions)[:, None]
@@ -201,6 +206,12 @@ class Backbone:
             maps, torch.cat([index, corners], 1), pool_size, sampling_ratio=2, aligned=True
         )  # (n * regions, c, pool_size, pool_size)
         return self.head(pooled).view(n, regions, self.feature_size).float()
+
+    def region_vectors(
+        self, pixels: np.ndarray, boxes: Float[Tensor, "n regions 4"], pool_size: int = 7
+    ) -> Float[Tensor, "n regions d"]:
+        """:meth:`pooled_vectors` of the :meth:`maps` of these pixels; arguments and errors as there."""
+        return self.pooled_vectors(self.maps(pixels), boxes, pool_size)
 
 
 def _load_function(spec: str) -> Callable:

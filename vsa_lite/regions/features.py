@@ -59,9 +59,9 @@ def extract_features(
 ) -> FeatureStore:
     """Features of every region of every picture, in a store at `path`.
 
-    Region 0 is the whole picture, seen as the network was trained (at the transform's size). The others are pooled
-    from one map of the picture at `size` pixels ("align", RoIAlign), or cut out, warped and sent through the network
-    one by one ("crop", as in R-CNN: about `count` times slower, sharper for small boxes). Run again after a kill, it
+    Region 0 is the whole picture at the transform's size. The others are pooled from one map of the picture at `size`
+    pixels ("align", RoIAlign; where both sizes are equal, one pass makes all), or cut out, warped and sent through the
+    network one by one ("crop", as in R-CNN: about `count` times slower, sharper for small boxes). Run again after a kill, it
     goes on where it stopped; a picture that cannot be read is named, counted and left out.
 
     Args:
@@ -94,7 +94,8 @@ def extract_features(
         about |= {"size": size, "pool_size": pool_size}
     ids = [record.image_id for record in dataset]
     writer = StoreWriter(path, ids, count, backbone.feature_size, about, restart)
-    whole = backbone.transform
+    transform = backbone.transform
+    one_look = size == transform.size
 
     def prepare(row: int):
         record = dataset[row]
@@ -104,8 +105,9 @@ def extract_features(
         except Exception as error:  # one bad picture must not stop a run of thousands
             return row, None, f"{type(error).__name__}: {error}"
         _check_regions(record.name, boxes, mask, count)
-        parts = whole.pixels(image, size) if method == "align" else warp_crops(image, boxes[1:][mask[1:]], whole.size)
-        return row, (whole.pixels(image), parts, boxes, mask), ""
+        crops = boxes[1:][mask[1:]]
+        parts = transform.pixels(image, size) if method == "align" else warp_crops(image, crops, transform.size)
+        return row, (transform.pixels(image), parts, boxes, mask), ""
 
     todo = writer.todo.tolist()
     done, left_out = len(ids) - len(todo), []
@@ -120,10 +122,14 @@ def extract_features(
                 wholes, parts, boxes, masks = zip(*(made for _, made in good), strict=True)
                 box, mask = torch.stack(boxes), torch.stack(masks)
                 features = torch.zeros(len(good), count, backbone.feature_size)
-                features[:, 0] = backbone.vectors(np.stack(wholes)).cpu()
-                if method == "align" and count > 1:
-                    features[:, 1:] = backbone.region_vectors(np.stack(parts), box[:, 1:], pool_size).cpu()
-                elif method == "crop":
+                if method == "align":
+                    maps = backbone.maps(np.stack(parts))
+                    features[:, 1:] = backbone.pooled_vectors(maps, box[:, 1:], pool_size).cpu()
+                    # one look at the picture is enough where both need the same
+                    whole = backbone.head(maps) if one_look else backbone.vectors(np.stack(wholes))
+                    features[:, 0] = whole.cpu()
+                else:
+                    features[:, 0] = backbone.vectors(np.stack(wholes)).cpu()
                     real = mask.clone()
                     real[:, 0] = False
                     crops = np.concatenate(parts)
