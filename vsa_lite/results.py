@@ -32,13 +32,23 @@ def hardware() -> str:
 
 
 def commit() -> str:
-    """The commit of the code that runs, with "-dirty" where files differ from it; "" outside a repository."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    """The commit of the code that runs, with "-dirty" where code differs from it; "" outside a repository.
+
+    A change in `results/` is no change of code: a run must not spoil the mark of the next.
+    """
+
+    def git(*arguments: str) -> str:
+        folder = Path(__file__).resolve().parent.parent
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
-        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
-    except OSError:
+        number = git("rev-parse", "--short=10", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
+    except (OSError, subprocess.CalledProcessError):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return f"{number}-dirty" if changed else number
 
 
 def command_line() -> str:

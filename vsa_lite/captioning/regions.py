@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from vsa_lite.data.batches import Batch, pad_tokens
+from vsa_lite.regions.store import FeatureStore
 
 
 @dataclass(frozen=True)
@@ -79,3 +84,40 @@ def region_pairs(
     flat, stops = word.tolist(), counts.cumsum(0).tolist()
     chosen = zip(owners, runs[:, 1].tolist(), counts.tolist(), stops, keep.tolist(), strict=True)
     return [RegionPair(i, r, tuple(flat[stop - n : stop])) for i, r, n, stop, kept in chosen if kept]
+
+
+class RegionSnippets:
+    """Batches of (region, snippet) pairs for :class:`~vsa_lite.captioning.rnn.MultimodalRNN`.
+
+    Args:
+        pairs: from :func:`region_pairs`.
+        store: the features that the alignment saw.
+
+    Raises:
+        ValueError: if there is no pair, or a pair of a region that the store does not have.
+    """
+
+    def __init__(self, pairs: Sequence[RegionPair], store: FeatureStore) -> None:
+        if not pairs:
+            raise ValueError("there is no (region, snippet) pair to learn from")
+        self.pairs, self.store = list(pairs), store
+        self.image_ids = torch.tensor([pair.image_id for pair in pairs])
+        self._rows = store.rows(self.image_ids.tolist())
+        self._regions = np.array([pair.region for pair in pairs])
+        if self._regions.max() >= store.mask.shape[1] or not store.mask[self._rows, self._regions].all():
+            raise ValueError(f"a pair has a region that {store.path} does not have: it is of another store")
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def features(self, indices: Sequence[int] | slice = slice(None)) -> Float[Tensor, "pairs d"]:
+        """CNN(I_b) of the region of each pair; float32."""
+        return torch.from_numpy(self.store.features[self._rows[indices], self._regions[indices]].astype(np.float32))
+
+    def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> Batch:
+        """The pairs with these numbers, each with its one region."""
+        chosen = np.asarray(indices)
+        tokens, word_mask = pad_tokens([self.pairs[i].tokens for i in chosen.tolist()])
+        boxes = torch.from_numpy(self.store.boxes[self._rows[chosen], self._regions[chosen]])[:, None]
+        mask = torch.ones(len(chosen), 1, dtype=torch.bool)
+        return Batch(self.image_ids[chosen], self.features(chosen)[:, None], mask, boxes, tokens, word_mask)

@@ -61,8 +61,8 @@ def extract_features(
 
     Region 0 is the whole picture at the transform's size. The others are pooled from one map of the picture at `size`
     pixels ("align", RoIAlign; where both sizes are equal, one pass makes all), or cut out, warped and sent through the
-    network one by one ("crop", as in R-CNN: about `count` times slower, sharper for small boxes). Run again after a kill, it
-    goes on where it stopped; a picture that cannot be read is named, counted and left out.
+    network one by one ("crop", as in R-CNN: about `count` times slower, sharper for small boxes). Run again after a
+    kill, it goes on where it stopped; a picture that cannot be read is named, counted and left out.
 
     Args:
         dataset: records with pictures.

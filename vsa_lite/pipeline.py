@@ -1,0 +1,306 @@
+"""The pipeline's stages put together: what the command line, the experiments and the tour all call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vsa_lite.alignment.chain import best_path, relative_beta
+from vsa_lite.alignment.model import AlignmentConfig, AlignmentModel
+from vsa_lite.alignment.pairs import Pairs
+from vsa_lite.captioning.decoding import beam_search, greedy
+from vsa_lite.captioning.regions import RegionPair, RegionSnippets, region_pairs
+from vsa_lite.captioning.rnn import MultimodalRNN
+from vsa_lite.checkpoints import Checkpoint
+from vsa_lite.data.batches import pad_tokens
+from vsa_lite.data.records import Dataset
+from vsa_lite.evaluation.captions import caption_metrics
+from vsa_lite.evaluation.ranking import rank
+from vsa_lite.regions.store import FeatureStore
+from vsa_lite.training import TrainingConfig, train
+from vsa_lite.words.vocabulary import Vocabulary
+from vsa_lite.words.word2vec import WordVectors
+
+
+def embed_pictures(model: AlignmentModel, pairs: Pairs, batch_size: int = 200) -> tuple[Tensor, Tensor]:
+    """v and the region mask of every picture of `pairs`: [images, regions, h], [images, regions]."""
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(pairs.image_ids), batch_size):
+            features, mask, _ = pairs.pictures(range(start, min(start + batch_size, len(pairs.image_ids))))
+            parts.append((model.embed_regions(features, mask), mask))
+    return torch.cat([v for v, _ in parts]), torch.cat([mask for _, mask in parts])
+
+
+def embed_sentences(
+    model: AlignmentModel, tokens: Sequence[Sequence[int]], batch_size: int = 500
+) -> tuple[Tensor, Tensor]:
+    """s and the word mask of sentences: [sentences, words, h], [sentences, words]."""
+    padded, mask = pad_tokens(tokens)
+    with torch.inference_mode():
+        parts = []
+        for start in range(0, len(padded), batch_size):
+            rows = slice(start, start + batch_size)
+            longest = int(mask[rows].sum(1).max())
+            s = model.embed_words(padded[rows, :longest], mask[rows, :longest])
+            parts.append(torch.nn.functional.pad(s, (0, 0, 0, padded.shape[1] - longest)))
+    return torch.cat(parts), mask
+
+
+def evaluate_ranking(model: AlignmentModel, pairs: Pairs) -> dict[str, float]:
+    """Recall and median rank in both directions, all pictures of `pairs` against all its sentences; in percent."""
+    model.eval()
+    v, region_mask = embed_pictures(model, pairs)
+    s, word_mask = embed_sentences(model, pairs.tokens)
+    config = model.config
+    return rank(v, region_mask, s, word_mask, pairs.sentence_image, config.score, config.normalisation)
+
+
+def train_alignment(
+    dataset: Dataset,
+    store: FeatureStore,
+    vocabulary: Vocabulary,
+    word_vectors: WordVectors | None,
+    model: dict,
+    training: TrainingConfig,
+    *,
+    regions: int | None = None,
+    validation_images: int = 500,
+    folder: str | Path | None = None,
+    progress: bool = True,
+) -> Checkpoint:
+    """Train an alignment model on the training split, choosing the epoch by recall on the validation split.
+
+    Args:
+        dataset: with splits "train" and "val".
+        store: region features of its pictures.
+        vocabulary: made from the training split.
+        word_vectors: where W_w starts; None for random.
+        model: settings of :class:`AlignmentConfig` other than the sizes of vocabulary and features.
+        training: how to train; its seed also decides the model's first weights.
+        regions: use only the first so many regions of a picture; 1 for the whole picture alone.
+        validation_images: pictures of the validation split, the first ones, that an epoch is judged on.
+        folder: where the state is kept, to go on after a kill.
+        progress: show a bar.
+    """
+    pairs = Pairs(dataset.split("train"), store, vocabulary, regions)
+    val = Dataset(dataset.name, dataset.split("val").records[:validation_images])
+    validation = Pairs(val, store, vocabulary, regions)
+    with torch.random.fork_rng():
+        torch.manual_seed(training.seed)
+        config = AlignmentConfig(vocabulary_size=len(vocabulary), feature_size=store.feature_size, **model)
+        network = AlignmentModel(config)
+    network.standardise(*pairs.feature_statistics())
+    if word_vectors is not None:
+        network.set_word_vectors(word_vectors.matrix(vocabulary))
+
+    def validate() -> dict[str, float]:
+        metrics = evaluate_ranking(network, validation)
+        recalls = [metrics[f"{item}_r@{k}"] for item in ("sentence", "image") for k in (1, 5, 10)]
+        return {"mean_recall": sum(recalls) / len(recalls)} | metrics
+
+    identity = {"model": network.config_dict(), "vocabulary": vocabulary.digest(), "store": store.provenance}
+    plateau = {"structured": 2 * (training.batch_size - 1) * config.margin, "hardest": 2 * config.margin}
+    history = train(
+        network,
+        len(pairs),
+        pairs.batch,
+        training,
+        validate=validate,
+        metric="mean_recall",
+        folder=folder,
+        identity=identity | {"regions": regions},
+        plateau=plateau.get(config.loss),
+        progress=progress,
+    )
+    provenance = {"dataset": dataset.name, "features": store.provenance, "regions": regions, "seed": training.seed}
+    return Checkpoint(network, vocabulary, {"history": history.epochs, "seconds": history.seconds}, provenance)
+
+
+def infer_snippets(
+    model: AlignmentModel, pairs: Pairs, beta: float = 1.0, batch_size: int = 500, **limits: int | bool
+) -> list[RegionPair]:
+    """Model 1 teaches: the (region, snippet) pairs that the alignment finds in every sentence of `pairs`.
+
+    Args:
+        model: a trained alignment model.
+        pairs: with the regions that it was trained on.
+        beta: the chain's reward for staying on a region, in units of the spread of each sentence's products.
+        batch_size: sentences at once.
+        limits: as for :func:`~vsa_lite.captioning.regions.region_pairs`.
+    """
+    model.eval()
+    found: list[RegionPair] = []
+    for start in range(0, len(pairs), batch_size):
+        batch = pairs.batch(range(start, min(start + batch_size, len(pairs))))
+        unary = model.products(batch)
+        reward = relative_beta(unary, batch.word_mask, batch.region_mask, beta)
+        path, _ = best_path(unary, batch.word_mask, batch.region_mask, reward)
+        found += region_pairs(batch.image_ids, path, batch.tokens, batch.word_mask, **limits)
+    return found
+
+
+def write_captions(
+    model: MultimodalRNN, vocabulary: Vocabulary, features: Tensor, beam_size: int = 1, batch_size: int = 200
+) -> list[list[str]]:
+    """A sentence, as words, for each row of features [images, d]; beam size 1 is greedy."""
+    sentences: list[list[str]] = []
+    for part in features.split(batch_size):
+        captions = greedy(model, part) if beam_size == 1 else beam_search(model, part, beam_size)
+        sentences += [vocabulary.decode(tokens) for tokens in captions.tokens]
+    return sentences
+
+
+def known_sentences(dataset: Dataset, vocabulary: Vocabulary) -> list[list[str]]:
+    """All sentences of a data set as a model sees them: without the words that it does not know."""
+    return [
+        [word for word in sentence.tokens if word in vocabulary] for record in dataset for sentence in record.sentences
+    ]
+
+
+def evaluate_captions(
+    model: MultimodalRNN, pairs: Pairs, beam_size: int = 1, training: Sequence[Sequence[str]] | None = None
+) -> dict[str, float]:
+    """Caption metrics of generated sentences for the pictures of `pairs`, against everything people wrote of them."""
+    features = pairs.pictures(range(len(pairs.image_ids)))[0][:, 0]
+    candidates = write_captions(model, pairs.vocabulary, features, beam_size)
+    references = [[sentence.tokens for sentence in record.sentences] for record in pairs.records]
+    return caption_metrics(candidates, references, training)
+
+
+def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: int = 500) -> float:
+    """exp of the mean cross entropy of a word, END included."""
+    total = words = 0.0
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(items), batch_size):
+            batch = items.batch(range(start, min(start + batch_size, len(items))))
+            n = int(batch.word_mask.sum()) + len(batch)
+            total, words = total + float(model.loss(batch)) * n, words + n
+    model.train(training)
+    return math.exp(total / words)
+
+
+def train_captioner(
+    dataset: Dataset,
+    store: FeatureStore,
+    vocabulary: Vocabulary,
+    model: dict,
+    training: TrainingConfig,
+    *,
+    folder: str | Path | None = None,
+    progress: bool = True,
+) -> Checkpoint:
+    """Train the multimodal RNN on whole pictures, choosing the epoch by BLEU-4 of greedy sentences on validation.
+
+    Args:
+        dataset: with splits "train" and "val".
+        store: features of its pictures; region 0 of each is used.
+        vocabulary: made from the training split.
+        model: settings of :class:`MultimodalRNN` other than the sizes of vocabulary and features.
+        training: how to train; its seed also decides the model's first weights.
+        folder, progress: as for :func:`train_alignment`.
+    """
+    pairs = Pairs(dataset.split("train"), store, vocabulary, regions=1)
+    validation = Pairs(dataset.split("val"), store, vocabulary, regions=1)
+
+    def validate(network: MultimodalRNN) -> dict[str, float]:
+        metrics = evaluate_captions(network, validation)
+        return {"bleu_4": metrics["bleu_4"], "perplexity": perplexity(network, validation)}
+
+    return _train_rnn(
+        pairs,
+        pairs.feature_statistics(),
+        store,
+        vocabulary,
+        model,
+        training,
+        validate,
+        "bleu_4",
+        True,
+        {"dataset": dataset.name, "trained_on": "whole pictures"},
+        folder,
+        progress,
+    )
+
+
+def train_region_captioner(
+    snippets: RegionSnippets,
+    validation: RegionSnippets,
+    vocabulary: Vocabulary,
+    model: dict,
+    training: TrainingConfig,
+    *,
+    dataset_name: str,
+    folder: str | Path | None = None,
+    progress: bool = True,
+) -> Checkpoint:
+    """Train the multimodal RNN on the regions and snippets that the alignment found; perplexity chooses the epoch.
+
+    Args:
+        snippets, validation: of the training and of the validation split.
+        vocabulary: the alignment's.
+        model, training, folder, progress: as for :func:`train_captioner`.
+        dataset_name: for the checkpoint's provenance.
+    """
+    sample = snippets.features(np.unique(np.linspace(0, len(snippets) - 1, min(20_000, len(snippets))).astype(int)))
+    statistics = sample.mean(0), sample.std(0, correction=0).clamp(min=1e-3)
+
+    def validate(network: MultimodalRNN) -> dict[str, float]:
+        return {"perplexity": perplexity(network, validation)}
+
+    return _train_rnn(
+        snippets,
+        statistics,
+        snippets.store,
+        vocabulary,
+        model,
+        training,
+        validate,
+        "perplexity",
+        False,
+        {"dataset": dataset_name, "trained_on": "regions and snippets of the alignment"},
+        folder,
+        progress,
+    )
+
+
+def _train_rnn(
+    items: Pairs | RegionSnippets,
+    statistics: tuple[Tensor, Tensor],
+    store: FeatureStore,
+    vocabulary: Vocabulary,
+    model: dict,
+    training: TrainingConfig,
+    validate: Callable[[MultimodalRNN], dict[str, float]],
+    metric: str,
+    maximise: bool,
+    provenance: dict,
+    folder: str | Path | None,
+    progress: bool,
+) -> Checkpoint:
+    generator = torch.Generator().manual_seed(training.seed)
+    network = MultimodalRNN(len(vocabulary), store.feature_size, **model, generator=generator)
+    network.standardise(*statistics)
+    network.set_output_bias(vocabulary.counts)
+    identity = {"model": network.config_dict(), "vocabulary": vocabulary.digest(), "store": store.provenance}
+    history = train(
+        network,
+        len(items),
+        items.batch,
+        training,
+        validate=lambda: validate(network),
+        metric=metric,
+        maximise=maximise,
+        folder=folder,
+        identity=identity | provenance,
+        progress=progress,
+    )
+    provenance = provenance | {"features": store.provenance, "regions": 1, "seed": training.seed}
+    return Checkpoint(network, vocabulary, {"history": history.epochs, "seconds": history.seconds}, provenance)
