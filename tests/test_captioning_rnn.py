@@ -187,8 +187,8 @@ def test_a_handful_of_captions_is_learnt_by_heart_in_30_steps(cell):
 def test_dropout_acts_while_training_only_and_keeps_the_mean():
     model = small(dropout=0.3)
     x = torch.ones(400, 500)
-    assert model._drop(x) is x
-    dropped = model.train()._drop(x)
+    assert model.drop(x) is x
+    dropped = model.train().drop(x)
     assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.7])
     assert dropped.mean().item() == pytest.approx(1, abs=0.01)
     features, tokens, mask = example(seeded(15))

@@ -14,6 +14,7 @@ from vsa_lite.alignment.losses import contrastive_loss, hardest_negative_loss, s
 from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores, own_products
 from vsa_lite.data.batches import Batch
 from vsa_lite.words.brnn import BRNN
+from vsa_lite.words.dropout import Dropout
 
 Loss = Literal["structured", "hardest", "contrastive"]
 
@@ -82,7 +83,7 @@ class AlignmentModel(nn.Module):
         self.config = config
         self.word_vectors = nn.Embedding(config.vocabulary_size, config.word_size)  # W_w
         self.word_vectors.weight.requires_grad_(config.train_words)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.regions = nn.Linear(config.feature_size, config.embedding_size)  # W_m, b_m
         self.brnn = BRNN(
             config.word_size,

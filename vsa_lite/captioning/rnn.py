@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from vsa_lite.data.batches import Batch
+from vsa_lite.words.dropout import Dropout
 
 Cell = Literal["rnn", "lstm"]
 State = tuple[Tensor, ...]  # what a step hands to the next; the first axis of each tensor is the sentence
@@ -67,12 +68,11 @@ class MultimodalRNN(nn.Module):
         for name, size in (sizes | {"hidden_size": hidden_size, "embedding_size": embedding_size}).items():
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
         if cell not in ("rnn", "lstm"):
             raise ValueError(f"cell must be 'rnn' or 'lstm', got {cell!r}")
         self.vocabulary_size, self.feature_size, self.hidden_size = vocabulary_size, feature_size, hidden_size
         self.embedding_size, self.dropout, self.cell = embedding_size, dropout, cell
+        self.drop = Dropout(dropout)
         gates = 1 if cell == "rnn" else 4
         self.embedding = nn.Embedding(vocabulary_size + 1, embedding_size)  # W_w; the last row is START
         self.image = nn.Linear(feature_size, hidden_size if cell == "rnn" else embedding_size)  # W_hi
@@ -165,18 +165,11 @@ class MultimodalRNN(nn.Module):
                 "extract them again, or leave the picture out"
             )
         standard = (features.to(self.feature_mean) - self.feature_mean) / self.feature_deviation
-        image = self._drop(self.image(standard))  # b_v (images, H); for the LSTM its first input (images, E)
+        image = self.drop(self.image(standard))  # b_v (images, H); for the LSTM its first input (images, E)
         if self.cell == "rnn":
             return (image,)  # h_0 = 0, so b_v is all that the first step adds to its input
         zeros = image.new_zeros(len(image), self.hidden_size)
         return self._advance(self.input(image), (zeros, zeros))[1]
-
-    def _drop(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Dropout. As `nn.Dropout`, whose random numbers take seven times as long on a CPU."""
-        if not self.training or not self.dropout:
-            return x
-        keep = 1 - self.dropout
-        return x * ((torch.rand_like(x) < keep) / keep)
 
     def _advance(self, x: Float[Tensor, "images gates"], state: State) -> tuple[Float[Tensor, "images h"], State]:
         """h_t and the state for the next step, from x = W_hx x_t + b_h."""
@@ -197,8 +190,8 @@ class MultimodalRNN(nn.Module):
             state: from `initial_state`, or from the step before.
             tokens: the previous word of each sentence; `start` at the first step.
         """
-        hidden, state = self._advance(self.input(self._drop(self.embedding(tokens))), state)
-        return self.output(self._drop(hidden)).log_softmax(1), state
+        hidden, state = self._advance(self.input(self.drop(self.embedding(tokens))), state)
+        return self.output(self.drop(hidden)).log_softmax(1), state
 
     def _hidden(
         self,
@@ -218,7 +211,7 @@ class MultimodalRNN(nn.Module):
         steps, rows = going.nonzero(as_tuple=True)
         sentences = order[rows]
         words = nn.functional.pad(tokens, (1, 0), value=self.start)  # (images, 1 + words)
-        x = self.input(self._drop(self.embedding(words[sentences, steps])))  # (positions, gates * H)
+        x = self.input(self.drop(self.embedding(words[sentences, steps])))  # (positions, gates * H)
         state = tuple(part[order] for part in self.initial_state(features))
         hidden = []
         for x_t in x.split([n for n in going.sum(1).tolist() if n]):
@@ -262,7 +255,7 @@ class MultimodalRNN(nn.Module):
         """
         hidden, sentences, steps = self._hidden(features, tokens, word_mask)
         logits = hidden.new_zeros(len(tokens), tokens.shape[1] + 1, self.vocabulary_size)
-        return logits.index_put((sentences, steps), self.output(self._drop(hidden)))
+        return logits.index_put((sentences, steps), self.output(self.drop(hidden)))
 
     def mean_loss(
         self,
@@ -276,7 +269,7 @@ class MultimodalRNN(nn.Module):
         """
         hidden, sentences, steps = self._hidden(features, tokens, word_mask)
         targets = _targets(tokens, word_mask)[sentences, steps]
-        return nn.functional.cross_entropy(self.output(self._drop(hidden)), targets)
+        return nn.functional.cross_entropy(self.output(self.drop(hidden)), targets)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """`mean_loss` of a batch: each sentence with region 0 of its row.

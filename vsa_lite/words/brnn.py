@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from vsa_lite.words.dropout import Dropout
+
 
 class BRNN(nn.Module):
     r"""Words in their context, :math:`x_t \to s_t`.
@@ -50,10 +52,7 @@ class BRNN(nn.Module):
         for name, size in (("word_size", word_size), ("hidden_size", hidden_size), ("output_size", output_size)):
             if size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}")
-        for name, share in (("input_dropout", input_dropout), ("output_dropout", output_dropout)):
-            if not 0 <= share < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {share}")
-        self.input_dropout, self.output_dropout = nn.Dropout(input_dropout), nn.Dropout(output_dropout)
+        self.input_dropout, self.output_dropout = Dropout(input_dropout), Dropout(output_dropout)
         self.output_relu = output_relu
         self.input = nn.Linear(word_size, hidden_size)  # W_e, b_e
         self.forward_recurrent = nn.Linear(hidden_size, hidden_size)  # W_f, b_f
@@ -68,7 +67,9 @@ class BRNN(nn.Module):
             layer.weight.normal_(0, math.sqrt(2 / layer.in_features), generator=generator)
             layer.bias.zero_()
         for layer in (self.forward_recurrent, self.backward_recurrent):
-            nn.init.orthogonal_(layer.weight, gain=0.5, generator=generator)
+            # as nn.init.orthogonal_, which takes no generator in PyTorch's older versions
+            q, r = torch.linalg.qr(layer.weight.normal_(generator=generator))
+            layer.weight.copy_(0.5 * q * r.diagonal().sign())
             layer.bias.zero_()
 
     def forward(
@@ -84,13 +85,16 @@ class BRNN(nn.Module):
             word_mask: True where a word is real.
 
         Raises:
-            ValueError: for vectors of another size, or a real word behind a padded one.
+            ValueError: for vectors of another size, a mask that does not fit, or a real word behind a padded one.
         """
-        if words.shape[-1] != self.input.in_features or words.shape[:2] != word_mask.shape:
+        size = self.input.in_features
+        if words.ndim != 3 or words.shape[-1] != size or words.shape[:2] != word_mask.shape:
             raise ValueError(
-                f"words must be vectors of size {self.input.in_features} with a mask of their own first two sizes; "
+                f"words must be (sentences, words, {size}) with a mask of their own first two sizes; "
                 f"got {tuple(words.shape)} and {tuple(word_mask.shape)}"
             )
+        if word_mask.dtype != torch.bool:
+            raise ValueError(f"word_mask must be bool, True where a word is real; got {word_mask.dtype}")
         if (word_mask[:, 1:] & ~word_mask[:, :-1]).any():
             raise ValueError("words must be padded on the right: word_mask has a real word behind a padded one")
         lengths = word_mask.sum(1)
@@ -99,9 +103,8 @@ class BRNN(nn.Module):
         steps, rows = going.nonzero(as_tuple=True)
         sentences = order[rows]
         counts = [n for n in going.sum(1).tolist() if n]
-        s = words.new_zeros(*words.shape[:2], self.output.out_features)
         if not counts:
-            return s
+            return words.new_zeros(*words.shape[:2], self.output.out_features)
         e = torch.relu(self.input(self.input_dropout(words[sentences, steps])))  # (real words, hidden)
         # where in `e` the word stands that the backward direction meets at the same step: the last word first
         starts = torch.tensor([0, *counts], device=words.device).cumsum(0)
@@ -110,7 +113,8 @@ class BRNN(nn.Module):
         out = self.output(self.output_dropout(h))
         if self.output_relu:
             out = torch.relu(out)
-        return s.index_put((sentences, steps), out)
+        s = out.new_zeros(*words.shape[:2], out.shape[1])
+        return s.index_put((sentences, steps), out)  # (sentences, words, h)
 
 
 def _run(e: Float[Tensor, "n hidden"], recurrent: nn.Linear, counts: list[int]) -> Float[Tensor, "n hidden"]:
