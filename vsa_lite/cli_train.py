@@ -1,0 +1,180 @@
+"""`vsa-lite train ...`: word vectors, the region CNN, the alignment and the caption models, from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from vsa_lite.alignment.pairs import Pairs
+from vsa_lite.captioning.regions import RegionSnippets
+from vsa_lite.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from vsa_lite.cli_options import check_same_features, load_data, open_store, set_threads
+from vsa_lite.data.records import Dataset
+from vsa_lite.pipeline import infer_snippets, train_alignment, train_captioner, train_region_captioner
+from vsa_lite.recipes import ALIGNMENT, CAPTIONS, Recipe
+from vsa_lite.training import TrainingConfig
+from vsa_lite.words.vocabulary import Vocabulary
+from vsa_lite.words.word2vec import load_word_vectors, save_word_vectors, train_word2vec
+
+SINGLE_SIZE = 96  # pixels: pictures of single things need no more
+
+
+def words(arguments: argparse.Namespace) -> None:
+    """`train words`."""
+    set_threads(arguments.threads)
+    dataset = load_data(arguments.data, arguments.data_seed)
+    vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
+    vectors = train_word2vec(
+        [sentence.tokens for record in dataset.split("train") for sentence in record.sentences],
+        vocabulary,
+        architecture=arguments.architecture,
+        size=arguments.size,
+        window=arguments.window,
+        seed=arguments.seed,
+        progress=not arguments.quiet,
+        **({} if arguments.epochs is None else {"epochs": arguments.epochs}),
+    )
+    save_word_vectors(arguments.out, vectors)
+    print(f"{arguments.out}: vectors of {len(vectors):,} words")
+    for word in vectors.words[1:20:6]:
+        print(f"  nearest to {word!r}: {', '.join(near for near, _ in vectors.nearest(word, 5))}")
+
+
+def region_cnn(arguments: argparse.Namespace) -> None:
+    """`train region-cnn`: on single things first, if the data's things are those of scenes; then on windows."""
+    from vsa_lite.data.scenes import LABELS, make_single_things
+    from vsa_lite.regions.region_cnn import RegionCNN
+    from vsa_lite.regions.region_cnn_training import detection_metrics, fine_tune, load_pictures, pretrain, thing_boxes
+
+    set_threads(arguments.threads)
+    dataset = load_data(arguments.data, arguments.data_seed)
+    train = Dataset(dataset.name, dataset.split("train").records[: arguments.pictures])
+    progress, seed = not arguments.quiet, arguments.seed
+    if arguments.pictures < 1:
+        raise ValueError(f"--pictures must be at least 1, got {arguments.pictures}")
+    if any(record.boxes is None for record in train):
+        raise ValueError(f"a region CNN learns from boxes, and {dataset.name} has none; try scenes")
+    labels = {label for record in train for label in record.labels}
+    kinds = LABELS if labels <= set(LABELS) else tuple(sorted(labels))
+    model = RegionCNN(LABELS, torch.Generator().manual_seed(seed), size=arguments.size)
+    if arguments.single_things:
+        things = make_single_things(arguments.single_things, seed=arguments.data_seed)
+        pictures = load_pictures((drawing.draw() for drawing, _ in things), SINGLE_SIZE)
+        classes = torch.tensor([1 + LABELS.index(label) for _, label in things])
+        generator = torch.Generator().manual_seed(seed + 1000)
+        pretrain(model, pictures, classes, generator, epochs=arguments.pretraining_epochs, progress=progress)
+    model.fresh_classifier(kinds, torch.Generator().manual_seed(seed + 2000))
+    epochs = 6 if arguments.epochs is None else arguments.epochs
+    pictures = load_pictures((record.image() for record in train), arguments.size)
+    generator = torch.Generator().manual_seed(seed + 3000)
+    fine_tune(model, pictures, *thing_boxes(train, kinds), generator, epochs=epochs, progress=progress)
+    Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)
+    model.save(arguments.out)
+    print(f"{arguments.out}: a region CNN for {len(kinds)} kinds of things, trained on {len(train):,} pictures")
+    held_out = Dataset(dataset.name, [record for record in dataset if record.split == "val"][:100])
+    if len(held_out):
+        pictures = load_pictures((record.image() for record in held_out), arguments.size)
+        metrics = detection_metrics(model, pictures, *thing_boxes(held_out, kinds))
+        found = ", ".join(f"{key.replace('_', ' ')} {value:.1f} %" for key, value in metrics.items())
+        print(f"  on {len(held_out)} pictures of the val split: {found}")
+
+
+def _training(arguments: argparse.Namespace, recipe: Recipe) -> TrainingConfig:
+    """The recipe's way to train, with what the options change."""
+    names = ("epochs", "batch_size", "learning_rate")
+    changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return TrainingConfig(**{**recipe.training, **changes, "seed": arguments.seed})
+
+
+def _state_folder(arguments: argparse.Namespace) -> Path:
+    """Where the training state is kept; empty after --restart."""
+    out = Path(arguments.out)
+    if out.is_dir():
+        raise ValueError(f"--out must be a file, {out} is a folder")
+    folder = Path(arguments.folder) if arguments.folder else out.with_name(f"{out.name}.state")
+    if arguments.restart and folder.exists():
+        if {path.name for path in folder.iterdir()} - {"training.pt", "training.part"}:
+            raise ValueError(f"{folder} holds more than a training state: remove it yourself")
+        shutil.rmtree(folder)
+    return folder
+
+
+def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, training: TrainingConfig, **more) -> None:
+    """Save a checkpoint with the options that made it, and say what was written."""
+    checkpoint.provenance |= {"recipe": arguments.recipe, "training": asdict(training), **more}
+    save_checkpoint(arguments.out, checkpoint)
+    epochs, seconds = checkpoint.metrics["history"], checkpoint.metrics["seconds"]
+    print(
+        f"{arguments.out}: {len(epochs)} epochs, {len(checkpoint.vocabulary) - 1:,} words, {seconds / 60:.1f} minutes"
+    )
+    last = {key: value for key, value in epochs[-1].items() if key != "seconds"}
+    print(f"  last epoch: {', '.join(f'{key} {value:.4g}' for key, value in last.items())}")
+
+
+def alignment(arguments: argparse.Namespace) -> None:
+    """`train alignment`."""
+    set_threads(arguments.threads)
+    recipe, folder = ALIGNMENT[arguments.recipe], _state_folder(arguments)
+    training = _training(arguments, recipe)
+    dataset = load_data(arguments.data, arguments.data_seed)
+    store = open_store(arguments.features, dataset, arguments.data_seed)
+    vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
+    vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
+    checkpoint = train_alignment(
+        dataset,
+        store,
+        vocabulary,
+        vectors,
+        recipe.model | ({"word_size": vectors.size} if vectors else {}),
+        training,
+        regions=recipe.regions,
+        folder=folder,
+        progress=not arguments.quiet,
+    )
+    _write(arguments, checkpoint, training)
+
+
+def captions(arguments: argparse.Namespace) -> None:
+    """`train captions`."""
+    set_threads(arguments.threads)
+    recipe, folder = CAPTIONS[arguments.recipe], _state_folder(arguments)
+    training = _training(arguments, recipe)
+    dataset = load_data(arguments.data, arguments.data_seed)
+    store = open_store(arguments.features, dataset, arguments.data_seed)
+    vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
+    checkpoint = train_captioner(
+        dataset, store, vocabulary, deepcopy(recipe.model), training, folder=folder, progress=not arguments.quiet
+    )
+    _write(arguments, checkpoint, training)
+
+
+def region_captions(arguments: argparse.Namespace) -> None:
+    """`train region-captions`: the alignment cuts sentences into snippets, and these teach the RNN."""
+    set_threads(arguments.threads)
+    recipe, folder = CAPTIONS[arguments.recipe], _state_folder(arguments)
+    training = _training(arguments, recipe)
+    dataset = load_data(arguments.data, arguments.data_seed)
+    store = open_store(arguments.features, dataset, arguments.data_seed)
+    teacher = load_checkpoint(arguments.alignment, "alignment")
+    check_same_features(store.provenance, teacher.provenance["features"], arguments.features, arguments.alignment)
+    snippets = []
+    for split in ("train", "val"):
+        pairs = Pairs(dataset.split(split), store, teacher.vocabulary, teacher.provenance.get("regions"))
+        limits = {"minimum_words": arguments.minimum_words, "maximum_words": arguments.maximum_words}
+        snippets.append(RegionSnippets(infer_snippets(teacher.model, pairs, arguments.beta, **limits), store))
+    print(f"{arguments.alignment} found {len(snippets[0]):,} snippets in the training sentences", flush=True)
+    checkpoint = train_region_captioner(
+        *snippets,
+        teacher.vocabulary,
+        deepcopy(recipe.model),
+        training,
+        dataset_name=dataset.name,
+        folder=folder,
+        progress=not arguments.quiet,
+    )
+    _write(arguments, checkpoint, training, beta=arguments.beta, **limits)

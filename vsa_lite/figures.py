@@ -1,0 +1,364 @@
+"""Figures in one visual language: legible in a light and in a dark page, with any colour vision, and in words.
+
+Every function returns a `Picture`: a matplotlib figure that shows itself in a notebook or a built page together with
+its text alternative. None of them touches pyplot or the reader's settings; `use_style` gives one's own plots the same
+look.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from cycler import cycler
+from jaxtyping import Float, Int
+from matplotlib import rc_context, rcParams
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
+from PIL import Image
+from torch import Tensor
+
+from vsa_lite.viewer import COLOURS, NEUTRAL, place, region_colours, segments_in_words
+
+if TYPE_CHECKING:
+    from vsa_lite.training import History
+
+RESOLUTION = 144  # dots an inch
+STYLE: dict[str, Any] = {
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "text.color": NEUTRAL,
+    "axes.labelcolor": NEUTRAL,
+    "axes.edgecolor": NEUTRAL,
+    "axes.titlecolor": NEUTRAL,
+    "xtick.color": NEUTRAL,
+    "ytick.color": NEUTRAL,
+    "legend.frameon": False,
+    "grid.color": NEUTRAL,
+    "grid.alpha": 0.25,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "font.size": 10,
+    "lines.linewidth": 2,
+    # line styles too, for readers and printers without colour
+    "axes.prop_cycle": cycler(color=COLOURS)
+    + cycler(linestyle=list(islice(cycle(("-", "--", "-.", ":")), len(COLOURS)))),
+}
+DIRECTIONS = {"sentence": "finding the sentence, from the picture", "image": "finding the picture, from the sentence"}
+
+
+def use_style() -> None:
+    """Give all later matplotlib figures the look of this book (changes matplotlib's settings of this session)."""
+    rcParams.update(STYLE)
+
+
+class Picture(Figure):
+    """A matplotlib figure with a text alternative, `alt`; shows itself as one `<img>`, transparent and sharp."""
+
+    alt: str = ""
+
+    def _repr_html_(self) -> str:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=RESOLUTION, metadata={"Software": None})
+        data = base64.b64encode(buffer.getvalue()).decode()
+        width = round(96 * self.get_figwidth())
+        return (
+            f'<img class="dark-light no-scaled-link" width="{width}" style="max-width:100%;height:auto" '
+            f'alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
+        )
+
+
+def subplots(
+    rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (6.4, 3.6), alt: str, **options: Any
+) -> tuple[Picture, Any]:
+    """As matplotlib's `subplots`, in this style and with a text alternative.
+
+    Args:
+        rows, columns: of axes.
+        size: width and height, inches.
+        alt: what the figure says, for people who do not see it.
+        options: further ones of matplotlib's `Figure.subplots`.
+    """
+    with rc_context(STYLE):
+        picture = Picture(figsize=size, layout="constrained")
+        picture.alt = alt
+        return picture, picture.subplots(rows, columns, **options)
+
+
+def _ink(colour: str) -> str:
+    """Black or white, whichever is easier to read on a colour."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
+
+
+def _pill(colour: str) -> dict[str, Any]:
+    return {"boxstyle": "round,pad=0.25", "facecolor": colour, "edgecolor": "none"}
+
+
+def show_alignment(
+    image: Image.Image,
+    boxes: Float[Tensor, "regions 4"] | Float[np.ndarray, "regions 4"],
+    words: Sequence[str],
+    path: Int[Tensor, " words"] | Sequence[int],
+    *,
+    width: float = 5.2,
+) -> Picture:
+    """A picture with the regions that a sentence speaks of, and the sentence beneath in their colours.
+
+    Args:
+        image: the picture.
+        boxes: of the regions, as shares of the picture's sides, 0 to 1.
+        words: the sentence.
+        path: the region of each word.
+        width: of the figure, inches.
+
+    Raises:
+        ValueError: if there is not one region a word.
+    """
+    boxes, path = np.asarray(boxes, dtype=float), [int(region) for region in path]
+    if len(path) != len(words) or not words:
+        raise ValueError(f"path must have one region a word, {len(words)}, got {len(path)}")
+    parts = segments_in_words(words, path)
+    colours = region_colours(boxes, [path])
+    with rc_context(STYLE):
+        picture = Picture(figsize=(width, 1), dpi=100)
+        picture.alt = "; ".join(f"“{text}”: {place(boxes[region])}" for region, text in parts) + "."
+        lines = _wrap(picture, words, path, width)
+        height, beneath = width * image.height / image.width, 0.15 + 0.32 * len(lines)
+        axes = _picture_above(picture, image, height, beneath)
+        _outline(axes, boxes, colours)
+        texts = {region: [text for other, text in parts if other == region] for region in colours}
+        labels = {
+            r: textwrap.shorten(" / ".join(texts[r]), 30, placeholder=" …") for r in colours if colours[r] != NEUTRAL
+        }
+        _place_labels(axes, boxes, labels, colours)
+        for number, line in enumerate(lines):
+            y = (beneath - 0.25 - 0.32 * number) / (height + beneath)
+            for x, t in line:
+                ink, pill = _ink(colours[path[t]]), _pill(colours[path[t]])
+                picture.text(x / width, y, words[t], fontsize=11, color=ink, bbox=pill, va="center")
+    return picture
+
+
+def _picture_above(picture: Picture, image: Image.Image, height: float, beneath: float) -> Axes:
+    """Axes of the unit square, y downwards, filled by the picture; `beneath` inches are left free under it."""
+    picture.set_size_inches(picture.get_figwidth(), height + beneath)
+    axes = picture.add_axes((0, beneath / (height + beneath), 1, height / (height + beneath)))
+    axes.imshow(image.convert("RGB"), extent=(0, 1, 1, 0), aspect="auto")
+    axes.axis("off")
+    return axes
+
+
+def _outline(axes: Axes, boxes: np.ndarray, colours: Mapping[int, str]) -> None:
+    for region, colour in colours.items():
+        x0, y0, x1, y1 = boxes[region]
+        for line, ink in ((5, "white"), (3, colour)):
+            axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, linewidth=line, edgecolor=ink))
+
+
+def show_regions(
+    image: Image.Image,
+    boxes: Float[Tensor, "regions 4"] | Float[np.ndarray, "regions 4"],
+    texts: Sequence[str],
+    sentence: str = "",
+    *,
+    width: float = 5.2,
+) -> Picture:
+    """A picture with regions and what is said about each, and a sentence about all of it beneath.
+
+    Args:
+        image: the picture.
+        boxes: of the regions, as shares of the picture's sides, 0 to 1.
+        texts: one for each region.
+        sentence: about the whole picture.
+        width: of the figure, inches.
+
+    Raises:
+        ValueError: if there is not one text a region.
+    """
+    boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
+    if len(boxes) != len(texts):
+        raise ValueError(f"texts must have one entry a region, {len(boxes)}, got {len(texts)}")
+    said = [f"“{text}”: {place(box)}" for text, box in zip(texts, boxes, strict=True)]
+    colours = {region: COLOURS[region % len(COLOURS)] for region in range(len(boxes))}
+    labels = {region: textwrap.shorten(text, 40, placeholder=" …") for region, text in enumerate(texts)}
+    with rc_context(STYLE):
+        picture = Picture(figsize=(width, 1), dpi=100)
+        picture.alt = "; ".join([f"“{sentence}”"] * bool(sentence) + said) + "."
+        lines = textwrap.wrap(sentence, round(11.5 * width))
+        axes = _picture_above(picture, image, width * image.height / image.width, 0.1 + 0.22 * len(lines))
+        _outline(axes, boxes, colours)
+        _place_labels(axes, boxes, labels, colours)
+        picture.text(0.015, 0.02, "\n".join(lines), fontsize=11, fontweight="bold", va="bottom")
+    return picture
+
+
+def _wrap(picture: Picture, words: Sequence[str], path: Sequence[int], width: float) -> list[list[tuple[float, int]]]:
+    """Lines of (position in inches, word number): words of one segment stand close, segments apart."""
+    renderer = FigureCanvasAgg(picture).get_renderer()
+    lines: list[list[tuple[float, int]]] = [[]]
+    x = 0.08
+    for t, word in enumerate(words):
+        text = picture.text(0, 0, word, fontsize=11)
+        size = text.get_window_extent(renderer).width / picture.dpi
+        text.remove()
+        if lines[-1] and x + size > width - 0.08:
+            lines.append([])
+            x = 0.08
+        lines[-1].append((x, t))
+        ends = t + 1 < len(words) and path[t + 1] != path[t]
+        x += size + (0.2 if ends else 0.1)
+    return lines
+
+
+def _place_labels(axes: Axes, boxes: np.ndarray, labels: Mapping[int, str], colours: Mapping[int, str]) -> None:
+    """Write each label at the corner of its box where it covers the fewest other labels, inside the picture."""
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    frame = axes.get_window_extent(renderer)
+    taken: list[Bbox] = []
+    for region, label in labels.items():
+        text = axes.text(0, 0, label, fontsize=9, color=_ink(colours[region]), bbox=_pill(colours[region]), va="top")
+        extent = text.get_window_extent(renderer)
+        w, h = (extent.width + 8) / frame.width, (extent.height + 8) / frame.height
+        x0, y0, x1, y1 = boxes[region]
+        corners = [(x, y) for y in (y0, y0 - h, y1 - h, y1) for x in (x0, x1 - w)]
+        corners = [(min(max(x, 0), 1 - w), min(max(y, 0), 1 - h)) for x, y in corners]
+        covered = [sum(_overlap(Bbox.from_bounds(x, y, w, h), other) for other in taken) for x, y in corners]
+        x, y = corners[int(np.argmin(covered))]
+        taken.append(Bbox.from_bounds(x, y, w, h))
+        text.set_position((x + 4 / frame.width, y + 4 / frame.height))
+
+
+def _overlap(a: Bbox, b: Bbox) -> float:
+    both = Bbox.intersection(a, b)
+    return both.width * both.height if both is not None else 0.0
+
+
+def show_captions(
+    images: Sequence[Image.Image],
+    captions: Sequence[str],
+    references: Sequence[str] | None = None,
+    *,
+    columns: int = 3,
+) -> Picture:
+    """Pictures with the sentences that were written for them, and what a person wrote in italics beneath.
+
+    Raises:
+        ValueError: if there is not one caption, and one reference, a picture.
+    """
+    for name, texts in (("captions", captions), ("references", references)):
+        if texts is not None and len(texts) != len(images):
+            raise ValueError(f"{name} must have one entry a picture, {len(images)}, got {len(texts)}")
+    if not images or columns < 1:
+        raise ValueError(f"there must be a picture and a column, got {len(images)} and {columns}")
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    alt = "; ".join(f"picture {n}: “{caption}”" for n, caption in enumerate(captions, 1)) + "."
+    size = (2.7 * columns, (2.75 if references is None else 3.3) * rows)
+    picture, axes = subplots(rows, columns, size=size, alt=alt, squeeze=False)
+    for ax in axes.flat:
+        ax.axis("off")
+    for n, (ax, image, caption) in enumerate(zip(axes.flat, images, captions, strict=False)):
+        ax.imshow(image.convert("RGB"))
+        ax.set_anchor("N")
+        text = textwrap.fill(caption, 36)
+        ax.text(0, -0.03, text, transform=ax.transAxes, va="top", fontsize=10, fontweight="bold")
+        if references is not None:
+            beneath = -0.05 - 0.085 * (text.count("\n") + 1)
+            italic = textwrap.fill(references[n], 38)
+            ax.text(0, beneath, italic, transform=ax.transAxes, va="top", fontsize=9, fontstyle="italic")
+    return picture
+
+
+def training_curve(history: History, metrics: Sequence[str] = ()) -> Picture:
+    """The loss of every epoch, and beside it metrics on the validation split; a thin line marks the best epoch.
+
+    Args:
+        history: what `vsa_lite.training.train` returned.
+        metrics: keys of its epochs, all in one unit.
+
+    Raises:
+        ValueError: for a history without an epoch, or a metric that it lacks.
+    """
+    if not history.epochs:
+        raise ValueError("the history has no epoch yet")
+    for metric in metrics:
+        if metric not in history.epochs[0]:
+            raise ValueError(f"the history has no {metric!r}; it has {', '.join(history.epochs[0])}")
+    epochs = range(1, len(history.epochs) + 1)
+    first, last = history.epochs[0], history.epochs[-1]
+    alt = "; ".join(f"{key} goes from {first[key]:.4g} to {last[key]:.4g}" for key in ("loss", *metrics))
+    panels = 2 if metrics else 1
+    alt = f"Training over {len(epochs)} epochs: {alt}."
+    picture, axes = subplots(1, panels, size=(4.2 * panels, 3), alt=alt, squeeze=False)
+    axes[0, 0].plot(epochs, [entry["loss"] for entry in history.epochs], marker="o", markersize=4)
+    axes[0, 0].set(title="loss, mean of an epoch", xlabel="epoch", ylabel="loss")
+    if metrics:
+        for metric in metrics:
+            values = [entry[metric] for entry in history.epochs]
+            axes[0, 1].plot(epochs, values, marker="o", markersize=4, label=metric.replace("_", " "))
+        axes[0, 1].set(title="validation", xlabel="epoch")
+        axes[0, 1].legend()
+    for ax in axes.flat:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if history.best_epoch is not None:
+            ax.axvline(history.best_epoch + 1, color=NEUTRAL, linewidth=1, linestyle=":")
+    return picture
+
+
+def recall_bars(runs: Sequence[Mapping[str, Any]], paper: Mapping[str, float] | None = None) -> Picture:
+    """Recall at 1, 5 and 10 of measured runs, both ways of searching; runs of one name are seeds, shown as a mean.
+
+    Args:
+        runs: of a file in `results/`: each has `what` and `metrics`; recall in percent.
+        paper: published figures under the same keys ("sentence_r@1" ...), drawn as dashed lines.
+
+    Raises:
+        ValueError: if there is no run, or one without recall.
+    """
+    seeds: dict[str, list[Mapping[str, float]]] = {}
+    for run in runs:
+        if "sentence_r@1" not in run["metrics"]:
+            raise ValueError(f"run {run['what']!r} has no recall; it has {', '.join(run['metrics'])}")
+        seeds.setdefault(run["what"], []).append(run["metrics"])
+    if not seeds:
+        raise ValueError("there is no run to show")
+    alt, thickness = [], 0.8 / len(seeds)
+    picture, axes = subplots(1, 2, size=(8.4, 3.4), alt="", sharey=True)
+    for ax, (direction, title) in zip(axes, DIRECTIONS.items(), strict=True):
+        keys = [f"{direction}_r@{k}" for k in (1, 5, 10)]
+        for n, (what, metrics) in enumerate(seeds.items()):
+            values = np.array([[one[key] for key in keys] for one in metrics])  # (seeds, 3)
+            mean = values.mean(0)
+            spread = np.stack([mean - values.min(0), values.max(0) - mean]) if len(values) > 1 else None
+            x = np.arange(3) + (n - (len(seeds) - 1) / 2) * thickness
+            style = {"color": COLOURS[n % len(COLOURS)], "hatch": ("", "///", "...", "xx")[n % 4], "edgecolor": "white"}
+            bars = ax.bar(x, mean, 0.92 * thickness, yerr=spread, ecolor=NEUTRAL, label=what, linewidth=0, **style)
+            ax.bar_label(bars, fmt="%.1f", fontsize=8, padding=2)
+            alt.append(f"{what}, {title}: {', '.join(f'{value:.1f}' for value in mean)}")
+        if paper is not None:
+            for x, key in enumerate(keys):
+                label = "the paper" if x == 0 else None
+                ax.hlines(paper[key], x - 0.45, x + 0.45, color=NEUTRAL, linestyle="--", label=label)
+            alt.append(f"the paper, {title}: {', '.join(f'{paper[key]:.1f}' for key in keys)}")
+        ax.set_xticks(range(3), ["R@1", "R@5", "R@10"])
+        ax.set_title(title)
+    axes[0].set_ylabel("recall, %")
+    axes[0].legend(fontsize=8, loc="upper left")
+    picture.alt = "Recall at 1, 5 and 10 in percent. " + "; ".join(alt) + "."
+    return picture
