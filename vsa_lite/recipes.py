@@ -48,3 +48,22 @@ CAPTIONS: dict[str, Recipe] = {
     "rnn": Recipe("the multimodal RNN as printed, on whole pictures; RMSprop", _RNN, _RMSPROP, regions=1),
     "lstm": Recipe("the same with an LSTM", _RNN | {"cell": "lstm"}, _RMSPROP, regions=1),
 }
+
+# scenes: small and quick, for two cores
+SCENES_ALIGNMENT = Recipe(
+    "unit vectors, mean over words, contrastive loss",
+    {
+        "embedding_size": 256,
+        "hidden_size": 128,
+        "word_size": 64,
+        "unit_vectors": True,
+        "normalisation": "mean",
+        "train_words": True,
+        "loss": "contrastive",
+        "dropout": 0.2,
+    },
+    {"learning_rate": 2e-3, "epochs": 10, "warmup": 0.05},
+)
+SCENES_CAPTIONS = Recipe(
+    "the multimodal RNN as printed", {"hidden_size": 256, "dropout": 0.3}, _RMSPROP | {"epochs": 10}
+)

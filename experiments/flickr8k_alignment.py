@@ -1,0 +1,88 @@
+"""Alignment on Flickr8k: eq. 8 and 9 as printed, better recipes beside it, eq. 7, and the whole picture only.
+
+    python experiments/flickr8k_alignment.py FEATURES --words WORDS --out FOLDER --run best --seeds 0 1 2
+
+FEATURES come from `vsa-lite extract`, WORDS from `vsa-lite train words`; the data from VSA_LITE_DATA. Writes
+results/flickr8k_alignment.json and, into FOLDER, the checkpoint and the training state of each run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+
+from vsa_lite.alignment.pairs import Pairs
+from vsa_lite.checkpoints import save_checkpoint
+from vsa_lite.data.karpathy import load_flickr8k
+from vsa_lite.pipeline import evaluate_ranking, train_alignment
+from vsa_lite.recipes import ALIGNMENT
+from vsa_lite.regions.store import FeatureStore
+from vsa_lite.results import record_run
+from vsa_lite.training import TrainingConfig
+from vsa_lite.words.vocabulary import Vocabulary
+from vsa_lite.words.word2vec import load_word_vectors
+
+RESULTS = Path(__file__).parent.parent / "results" / "flickr8k_alignment.json"
+
+
+def regions_in_words(regions: int | None, provenance: dict) -> str:
+    """Which regions a run sees, for its entry in the results."""
+    if regions == 1:
+        return "whole picture only"
+    count = regions or provenance["shape"][1]
+    return f"whole picture and {count - 1} regions: {provenance['proposals']}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("features", type=Path, help="feature store of Flickr8k")
+    parser.add_argument("--run", required=True, choices=ALIGNMENT, nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--words", type=Path, help="word vectors of `vsa-lite train words`; random without")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoints and the training states")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    dataset = load_flickr8k(Path(os.environ["VSA_LITE_DATA"]) / "flickr8k")
+    store = FeatureStore(arguments.features)
+    vocabulary = Vocabulary.from_dataset(dataset)
+    vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
+    for name in arguments.run:
+        for seed in arguments.seeds:
+            recipe = ALIGNMENT[name]
+            training = TrainingConfig(**recipe.training, seed=seed)
+            folder = arguments.out / f"{name}-{seed}"
+            checkpoint = train_alignment(
+                dataset, store, vocabulary, vectors, recipe.model, training, regions=recipe.regions, folder=folder
+            )
+            test = Pairs(dataset.split("test"), store, vocabulary, recipe.regions)
+            metrics = evaluate_ranking(checkpoint.model, test)
+            seconds = checkpoint.metrics["seconds"]
+            checkpoint.metrics["test"] = metrics
+            save_checkpoint(folder / "alignment.safetensors", checkpoint)
+            run = record_run(
+                RESULTS,
+                what=name,
+                dataset="flickr8k",
+                split="test",
+                backbone=store.provenance["backbone"],
+                regions=regions_in_words(recipe.regions, store.provenance),
+                config={
+                    "about": recipe.about,
+                    "model": checkpoint.model.config_dict(),
+                    "training": recipe.training,
+                    "words": "word2vec of the training captions" if vectors is not None else "random",
+                    "features": store.provenance,
+                },
+                seed=seed,
+                metrics={**metrics, "minutes": seconds / 60},
+                seconds=seconds,
+            )
+            print(name, seed, run["metrics"], flush=True)
+
+
+if __name__ == "__main__":
+    main()
