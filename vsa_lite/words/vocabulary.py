@@ -32,12 +32,12 @@ class Vocabulary:
     def __init__(self, words: Sequence[str], counts: Sequence[int]) -> None:
         self.words = (END_WORD, *words)
         self.counts = tuple(counts)
+        if isinstance(words, str) or not all(isinstance(word, str) and word for word in self.words):
+            raise ValueError("the words of a vocabulary must be a list of strings that are not empty")
         self._index = {word: index for index, word in enumerate(self.words)}
         if len(self._index) != len(self.words):
             twice = next(word for word, n in Counter(self.words).items() if n > 1)
             raise ValueError(f"the words of a vocabulary must differ, {twice!r} stands there twice")
-        if not all(isinstance(word, str) and word for word in self.words):
-            raise ValueError("the words of a vocabulary must be strings that are not empty")
         if len(self.counts) != len(self.words) or any(count < 0 for count in self.counts):
             raise ValueError(
                 f"counts must be {len(self.words)} numbers, END's first and none below 0; got {len(self.counts)}"
@@ -48,7 +48,7 @@ class Vocabulary:
         """Every word that occurs at least `minimum_count` times in these sentences: those of the training split.
 
         Raises:
-            ValueError: for a minimum_count below 1, or no sentence at all.
+            ValueError: for a minimum_count below 1, no sentence at all, or none with a word that often.
         """
         if minimum_count < 1:
             raise ValueError(f"minimum_count must be at least 1, got {minimum_count}")
@@ -61,6 +61,8 @@ class Vocabulary:
             number += 1
         if not number:
             raise ValueError("a vocabulary cannot be made from no sentence")
+        if max(counts.values(), default=0) < minimum_count:
+            raise ValueError(f"no word occurs {minimum_count} times in these {number:,} sentences; lower minimum_count")
         kept = sorted(
             (word for word, n in counts.items() if n >= minimum_count), key=lambda word: (-counts[word], word)
         )
@@ -98,11 +100,23 @@ class Vocabulary:
             raise KeyError(f"{word!r} is not among the {len(self) - 1:,} words of the vocabulary") from None
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Indices of the known words, in order; unknown ones are dropped, and the end token is not put in."""
+        """Indices of the known words, in order; unknown ones are dropped, and the end token is not put in.
+
+        Raises:
+            ValueError: for a text in place of its words.
+        """
+        if isinstance(tokens, str):
+            raise ValueError(f"a sentence must be a list of words, got the text {tokens!r}: tokenise it first")
         return [self._index[token] for token in tokens if token in self]
 
     def known(self, tokens: Iterable[str]) -> list[int]:
-        """Positions of the known words in `tokens`: where each index that `encode` gives came from."""
+        """Positions of the known words in `tokens`: where each index that `encode` gives came from.
+
+        Raises:
+            ValueError: for a text in place of its words.
+        """
+        if isinstance(tokens, str):
+            raise ValueError(f"a sentence must be a list of words, got the text {tokens!r}: tokenise it first")
         return [position for position, token in enumerate(tokens) if token in self]
 
     def decode(self, indices: Iterable[int]) -> list[str]:
