@@ -162,6 +162,21 @@ def test_unit_vectors_have_length_one_and_printed_words_are_not_negative():
     torch.testing.assert_close(v.norm(dim=-1), batch.region_mask.float())
 
 
+def test_the_words_of_a_unit_sentence_sum_to_length_one_and_the_score_is_a_cosine():
+    batch = make_batch(regions=1)
+    model = model_of(unit_vectors=True, unit_sentences=True)
+    with torch.no_grad():
+        s, v = model.embed_words(batch.tokens, batch.word_mask), model.embed_regions(batch.regions, batch.region_mask)
+        scores = model(batch)
+    torch.testing.assert_close(s.sum(1).norm(dim=-1), torch.ones(4))
+    assert not s[~batch.word_mask].any()
+    lengths = s.norm(dim=-1)[batch.word_mask]
+    assert lengths.max() > 1.2 * lengths.min(), "words keep their own weights"
+    torch.testing.assert_close(scores, torch.cosine_similarity(v, s.sum(1)[None], dim=-1))
+    with pytest.raises(ValueError, match="unit_sentences needs unit_vectors"):
+        model_of(unit_sentences=True)
+
+
 def test_products_are_what_the_score_takes_its_maximum_of():
     model, batch = model_of(), make_batch()
     u = model.products(batch)

@@ -34,6 +34,9 @@ class AlignmentConfig:
         normalisation: "sum" as printed, "mean", or "smooth".
         unit_vectors: scale v_i and s_t to length 1 (then v . s is a cosine), and let s_t be negative: without the last
             ReLU. False as printed.
+        unit_sentences: with `unit_vectors`, scale the words of a sentence together instead, so that their sum has
+            length 1. Words then keep their weight among each other: "the" may be short, "dog" long. With the
+            normalisation "sum" and one region a picture, the score is the cosine of picture and sentence.
         loss: "structured" (eq. 9), "hardest" (VSE++) or "contrastive" (InfoNCE).
         margin: of the first two.
         scale: factor of the scores in the contrastive loss, where it starts; it is learned.
@@ -49,6 +52,7 @@ class AlignmentConfig:
     score: Score = "max"
     normalisation: Normalisation = "sum"
     unit_vectors: bool = False
+    unit_sentences: bool = False
     loss: Loss = "structured"
     margin: float = 1.0
     scale: float = 30.0
@@ -64,6 +68,8 @@ class AlignmentConfig:
             raise ValueError(f"normalisation must be 'sum', 'mean' or 'smooth', got {self.normalisation!r}")
         if self.loss not in ("structured", "hardest", "contrastive"):
             raise ValueError(f"loss must be 'structured', 'hardest' or 'contrastive', got {self.loss!r}")
+        if self.unit_sentences and not self.unit_vectors:
+            raise ValueError("unit_sentences needs unit_vectors: regions are to have length 1 too")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
         if self.margin <= 0 or self.scale <= 0:
@@ -148,10 +154,12 @@ class AlignmentModel(nn.Module):
         self, tokens: Int[Tensor, "sentences words"], word_mask: Bool[Tensor, "sentences words"]
     ) -> Float[Tensor, "sentences words h"]:
         """s: words, in their context, in the common space; zeros where padded."""
-        s = self.brnn(self.word_vectors(tokens), word_mask)  # (sentences, words, h)
+        s = self.brnn(self.word_vectors(tokens), word_mask)  # (sentences, words, h), zeros where padded
+        if self.config.unit_sentences:
+            return s / s.sum(1, keepdim=True).norm(dim=-1, keepdim=True).clamp(min=1e-6)
         if self.config.unit_vectors:
-            s = nn.functional.normalize(s, dim=-1)
-        return s * word_mask[..., None]
+            return nn.functional.normalize(s, dim=-1)
+        return s
 
     def forward(self, batch: Batch) -> Float[Tensor, "pairs pairs"]:
         """S_kl, every picture of the batch against every sentence."""
