@@ -31,7 +31,7 @@ RESULTS = Path(__file__).parent.parent / "results" / "flickr8k_pipeline.json"
 def stages(data: Path, work: Path, limit: int | None, epochs: int | None) -> dict[str, list[str]]:
     """The command of each stage, in order, without `python -m vsa_lite`."""
     photographs, models, features = str(data / "flickr8k"), data / "models", str(work / "features")
-    out = {name: str(work / f"{name}.safetensors") for name in ("alignment", "captions", "regions")}
+    out = {name: str(work / f"{name}.safetensors") for name in ("alignment", "captions")}
     few = [] if epochs is None else ["--epochs", str(epochs)]
     backbone = ["--backbone", f"{models / 'mobilenet_v2_tf.py'}:load"]
     backbone += ["--weights", str(models / "mobilenet_v2_tf2_imagenet.pt"), "--mean", "0.5", "--std", "0.5"]
@@ -47,10 +47,6 @@ def stages(data: Path, work: Path, limit: int | None, epochs: int | None) -> dic
         "evaluate alignment": ["evaluate", out["alignment"], *training],
         "train captions": ["train", "captions", *training, "--out", out["captions"], *few],
         "evaluate captions": ["evaluate", out["captions"], *training, "--beam", "1", "7"],
-        "train region captions": [
-            *("train", "region-captions", *training),
-            *("--alignment", out["alignment"], "--out", out["regions"], *few),
-        ],
     }
 
 
