@@ -30,7 +30,7 @@ _PRINTED = {"embedding_size": 512, "hidden_size": 512, "dropout": 0.3}
 _UNIT = _PRINTED | {"unit_vectors": True, "normalisation": "mean", "train_words": True}
 _SENTENCE = _UNIT | {"unit_sentences": True, "normalisation": "sum"}
 _CONTRASTIVE = {"loss": "contrastive", "scale": 30.0}
-_ADAM = {"optimiser": "adam", "learning_rate": 1e-3, "epochs": 4, "warmup": 0.05}
+_ADAM = {"optimiser": "adam", "learning_rate": 1e-3, "epochs": 5, "warmup": 0.05}
 
 
 def _sgd(learning_rate: float) -> dict:
