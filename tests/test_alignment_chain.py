@@ -121,6 +121,8 @@ def test_among_equals_it_stays_and_then_takes_the_lower_index():
     assert best_path(torch.zeros(1, 3, 3), mask, mask, 0.0)[0].tolist() == [[0, 0, 0]]
     u = torch.tensor([[[0.0, 2, 2], [1, 1, 1], [2, 0, 2]]])
     assert best_path(u, mask, mask, 0.0)[0].tolist() == [[1, 0, 0]]
+    u = torch.tensor([[[2.0, 2, 0], [0, 0, 0], [0, 2, 0]]])
+    assert best_path(u, mask, mask, 0.0)[0].tolist() == [[1, 1, 1]]
     # to leave 1 for 2 costs beta = 1 and gains 1: it stays
     u = torch.tensor([[[0.0, 2, 0], [0, 0, 1], [0, 2, 0]]])
     assert best_path(u, mask, mask, 1.0)[0].tolist() == [[1, 1, 1]]
