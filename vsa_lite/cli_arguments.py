@@ -13,12 +13,13 @@ from vsa_lite.cli_help import (
     add_command,
     add_data_argument,
 )
-from vsa_lite.recipes import ALIGNMENT, CAPTIONS
+from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, CAPTION_RECIPES
+from vsa_lite.recipes import Recipe
 
 ABOUT = """Words find their regions, and pictures find their sentences.
 
 A first run, with nothing to download (about ten minutes on two cores):
-  vsa-lite train region-cnn scenes --out runs/cnn.safetensors
+  vsa-lite train region-cnn scenes --data-seed 1 --out runs/cnn.safetensors
   vsa-lite extract scenes runs/features --backbone region-cnn:runs/cnn.safetensors
   vsa-lite train words scenes --out runs/words.txt
   vsa-lite train alignment scenes runs/features --words runs/words.txt --out runs/alignment.safetensors
@@ -107,9 +108,9 @@ def _add_training_options(command: argparse.ArgumentParser, out: str) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the training (default: 0)")
 
 
-def _add_recipe_options(command: argparse.ArgumentParser, recipes: dict, default: str) -> None:
+def _add_recipe_options(command: argparse.ArgumentParser, recipes: dict[str, Recipe], default: str) -> None:
     command.add_argument(
-        "--recipe", choices=recipes, default=default, help=f"how to train, see below (default: {default})"
+        "--recipe", choices=recipes, help=f"how to train, see below (default: {default}; on scenes, scenes)"
     )
     _add_training_options(command, "the checkpoint (.safetensors)")
     command.add_argument("--batch-size", type=int, metavar="N", help="items a step (default: the recipe's)")
@@ -118,7 +119,7 @@ def _add_recipe_options(command: argparse.ArgumentParser, recipes: dict, default
     command.add_argument("--restart", action="store_true", help="throw away the training state")
 
 
-def _recipes_in_words(recipes: dict) -> str:
+def _recipes_in_words(recipes: dict[str, Recipe]) -> str:
     width = max(map(len, recipes))
     return "recipes:\n" + "\n".join(f"  {name:{width}}  {recipe.about}" for name, recipe in recipes.items())
 
@@ -169,13 +170,13 @@ def _add_train(commands) -> None:
         "train the alignment of words and regions from pictures and their sentences",
         "cli_train:alignment",
         "vsa-lite train alignment scenes runs/features --words runs/words.txt --out runs/alignment.safetensors",
-        f"{_recipes_in_words(ALIGNMENT)}\n\n{DATA_HELP}",
+        f"{_recipes_in_words(ALIGNMENT_RECIPES)}\n\n{DATA_HELP}",
         resumes=True,
     )
     add_data_argument(command)
     command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
     command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
-    _add_recipe_options(command, ALIGNMENT, "best")
+    _add_recipe_options(command, ALIGNMENT_RECIPES, "best")
     _add_minimum_count(command)
 
     command = add_command(
@@ -184,12 +185,12 @@ def _add_train(commands) -> None:
         "train the multimodal RNN to write sentences about whole pictures",
         "cli_train:captions",
         "vsa-lite train captions scenes runs/features --out runs/captions.safetensors",
-        f"{_recipes_in_words(CAPTIONS)}\n\n{DATA_HELP}",
+        f"{_recipes_in_words(CAPTION_RECIPES)}\n\n{DATA_HELP}",
         resumes=True,
     )
     add_data_argument(command)
     command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
-    _add_recipe_options(command, CAPTIONS, "rnn")
+    _add_recipe_options(command, CAPTION_RECIPES, "rnn")
     _add_minimum_count(command)
 
     command = add_command(
@@ -199,7 +200,7 @@ def _add_train(commands) -> None:
         "cli_train:region_captions",
         "vsa-lite train region-captions scenes runs/features --alignment runs/alignment.safetensors "
         "--out runs/regions.safetensors",
-        f"{_recipes_in_words(CAPTIONS)}\n\n{DATA_HELP}",
+        f"{_recipes_in_words(CAPTION_RECIPES)}\n\n{DATA_HELP}",
         resumes=True,
     )
     add_data_argument(command)
@@ -210,7 +211,7 @@ def _add_train(commands) -> None:
     )
     command.add_argument("--minimum-words", type=int, default=2, metavar="N", help="of a snippet (default: 2)")
     command.add_argument("--maximum-words", type=int, metavar="N", help="of a snippet (default: no limit)")
-    _add_recipe_options(command, CAPTIONS, "rnn")
+    _add_recipe_options(command, CAPTION_RECIPES, "rnn")
 
 
 def _add_minimum_count(command: argparse.ArgumentParser) -> None:

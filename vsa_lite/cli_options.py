@@ -7,14 +7,17 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from vsa_lite.data.records import SPLITS, Dataset
 from vsa_lite.regions.backbones import Backbone, BackboneError, Transform, load_backbone
 from vsa_lite.regions.proposals import GridWindows, ProposedRegions, Proposer, SelectiveSearch
-from vsa_lite.regions.region_cnn import RegionCNN, RegionCNNProposals
 from vsa_lite.regions.store import FeatureStore
+
+if TYPE_CHECKING:  # torchvision behind it takes seconds to import, and most commands do without
+    from vsa_lite.regions.region_cnn import RegionCNN
 
 SAME_FEATURES = ("backbone", "weights", "transform", "method", "size", "pool_size")
 REGION_CNN = "region-cnn:"
@@ -53,7 +56,8 @@ def load_data(text: str, seed: int = 0) -> Dataset:
         )
     from vsa_lite.data.karpathy import load_flickr8k
 
-    return load_flickr8k(text)
+    inside = Path(text) / "flickr8k"  # as `vsa-lite data flickr8k --out FOLDER` leaves it
+    return load_flickr8k(inside if inside.is_dir() else text)
 
 
 def _counts(text: str, rest: str) -> list[int]:
@@ -127,6 +131,8 @@ def backbone_from(arguments: argparse.Namespace, recorded: dict | None = None) -
     if arguments.size is not None:
         given["size"] = arguments.size
     if name.startswith(REGION_CNN):
+        from vsa_lite.regions.region_cnn import RegionCNN
+
         if given or arguments.weights:
             raise ValueError("a region CNN's file has its weights and its transform: leave --weights, --mean, ... out")
         region_cnn = RegionCNN.load(name.removeprefix(REGION_CNN))
@@ -176,6 +182,8 @@ def proposer_from(text: str, count: int) -> tuple[Proposer, str, str | None]:
 
         return DetectionsFile(rest), f"detections of {Path(rest).name}", _digest(rest)
     if kind == "region-cnn" and rest:
+        from vsa_lite.regions.region_cnn import RegionCNN, RegionCNNProposals
+
         return RegionCNNProposals(RegionCNN.load(rest), count), "region CNN", _digest(rest)
     raise ValueError(
         "--proposals must be windows, selective-search, detector:NAME, detector:NAME,WEIGHTS, detections:FILE or "

@@ -14,9 +14,10 @@ from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.captioning.regions import RegionSnippets
 from vsa_lite.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from vsa_lite.cli_options import check_same_features, load_data, open_store, set_threads
+from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, CAPTION_RECIPES, recipe_name
 from vsa_lite.data.records import Dataset
 from vsa_lite.pipeline import infer_snippets, train_alignment, train_captioner, train_region_captioner
-from vsa_lite.recipes import ALIGNMENT, CAPTIONS, Recipe
+from vsa_lite.recipes import Recipe
 from vsa_lite.training import TrainingConfig
 from vsa_lite.words.vocabulary import Vocabulary
 from vsa_lite.words.word2vec import load_word_vectors, save_word_vectors, train_word2vec
@@ -119,9 +120,10 @@ def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, training: Trai
 def alignment(arguments: argparse.Namespace) -> None:
     """`train alignment`."""
     set_threads(arguments.threads)
-    recipe, folder = ALIGNMENT[arguments.recipe], _state_folder(arguments)
+    dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
+    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "best")
+    recipe = ALIGNMENT_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
-    dataset = load_data(arguments.data, arguments.data_seed)
     store = open_store(arguments.features, dataset, arguments.data_seed)
     vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
     vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
@@ -142,9 +144,10 @@ def alignment(arguments: argparse.Namespace) -> None:
 def captions(arguments: argparse.Namespace) -> None:
     """`train captions`."""
     set_threads(arguments.threads)
-    recipe, folder = CAPTIONS[arguments.recipe], _state_folder(arguments)
+    dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
+    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "rnn")
+    recipe = CAPTION_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
-    dataset = load_data(arguments.data, arguments.data_seed)
     store = open_store(arguments.features, dataset, arguments.data_seed)
     vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
     checkpoint = train_captioner(
@@ -156,9 +159,10 @@ def captions(arguments: argparse.Namespace) -> None:
 def region_captions(arguments: argparse.Namespace) -> None:
     """`train region-captions`: the alignment cuts sentences into snippets, and these teach the RNN."""
     set_threads(arguments.threads)
-    recipe, folder = CAPTIONS[arguments.recipe], _state_folder(arguments)
+    dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
+    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "rnn")
+    recipe = CAPTION_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
-    dataset = load_data(arguments.data, arguments.data_seed)
     store = open_store(arguments.features, dataset, arguments.data_seed)
     teacher = load_checkpoint(arguments.alignment, "alignment")
     check_same_features(store.provenance, teacher.provenance["features"], arguments.features, arguments.alignment)

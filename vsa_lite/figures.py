@@ -14,20 +14,18 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cycler import cycler
 from jaxtyping import Float, Int
 from matplotlib import rc_context, rcParams
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.transforms import Bbox
 from PIL import Image
 from torch import Tensor
 
+from vsa_lite.labels import ink, outline, picture_above, pill, place_labels, wrap_words
 from vsa_lite.viewer import COLOURS, NEUTRAL, place, region_colours, segments_in_words
 
 if TYPE_CHECKING:
@@ -82,6 +80,17 @@ class Picture(Figure):
             f'alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
         )
 
+    def save_svg(self, path: str | Path, description: str = "") -> None:
+        """Write an SVG file, transparent; the same figure gives the same bytes.
+
+        Args:
+            path: where to.
+            description: noted in the file, where it is not seen.
+        """
+        with rc_context({**STYLE, "svg.hashsalt": "vsa-lite", "svg.fonttype": "path"}):
+            metadata = {"Date": None, "Creator": None, "Description": description or None}
+            self.savefig(path, format="svg", metadata=metadata)
+
 
 def subplots(
     rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (6.4, 3.6), alt: str, **options: Any
@@ -98,16 +107,6 @@ def subplots(
         picture = Picture(figsize=size, layout="constrained")
         picture.alt = alt
         return picture, picture.subplots(rows, columns, **options)
-
-
-def _ink(colour: str) -> str:
-    """Black or white, whichever is easier to read on a colour."""
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
-
-
-def _pill(colour: str) -> dict[str, Any]:
-    return {"boxstyle": "round,pad=0.25", "facecolor": colour, "edgecolor": "none"}
 
 
 def show_alignment(
@@ -138,37 +137,22 @@ def show_alignment(
     with rc_context(STYLE):
         picture = Picture(figsize=(width, 1), dpi=100)
         picture.alt = "; ".join(f"“{text}”: {place(boxes[region])}" for region, text in parts) + "."
-        lines = _wrap(picture, words, path, width)
+        lines = wrap_words(picture, words, path, width)
         height, beneath = width * image.height / image.width, 0.15 + 0.32 * len(lines)
-        axes = _picture_above(picture, image, height, beneath)
-        _outline(axes, boxes, colours)
+        axes = picture_above(picture, image, height, beneath)
+        outline(axes, boxes, colours)
         texts = {region: [text for other, text in parts if other == region] for region in colours}
         labels = {
             r: textwrap.shorten(" / ".join(texts[r]), 30, placeholder=" …") for r in colours if colours[r] != NEUTRAL
         }
-        _place_labels(axes, boxes, labels, colours)
+        place_labels(axes, boxes, labels, colours)
         for number, line in enumerate(lines):
             y = (beneath - 0.25 - 0.32 * number) / (height + beneath)
             for x, t in line:
-                ink, pill = _ink(colours[path[t]]), _pill(colours[path[t]])
-                picture.text(x / width, y, words[t], fontsize=11, color=ink, bbox=pill, va="center")
+                colour = colours[path[t]]
+                style = {"fontsize": 11, "color": ink(colour), "bbox": pill(colour), "va": "center"}
+                picture.text(x / width, y, words[t], **style)
     return picture
-
-
-def _picture_above(picture: Picture, image: Image.Image, height: float, beneath: float) -> Axes:
-    """Axes of the unit square, y downwards, filled by the picture; `beneath` inches are left free under it."""
-    picture.set_size_inches(picture.get_figwidth(), height + beneath)
-    axes = picture.add_axes((0, beneath / (height + beneath), 1, height / (height + beneath)))
-    axes.imshow(image.convert("RGB"), extent=(0, 1, 1, 0), aspect="auto")
-    axes.axis("off")
-    return axes
-
-
-def _outline(axes: Axes, boxes: np.ndarray, colours: Mapping[int, str]) -> None:
-    for region, colour in colours.items():
-        x0, y0, x1, y1 = boxes[region]
-        for line, ink in ((5, "white"), (3, colour)):
-            axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, linewidth=line, edgecolor=ink))
 
 
 def show_regions(
@@ -201,54 +185,14 @@ def show_regions(
         picture = Picture(figsize=(width, 1), dpi=100)
         picture.alt = "; ".join([f"“{sentence}”"] * bool(sentence) + said) + "."
         lines = textwrap.wrap(sentence, round(11.5 * width))
-        axes = _picture_above(picture, image, width * image.height / image.width, 0.1 + 0.22 * len(lines))
-        _outline(axes, boxes, colours)
-        _place_labels(axes, boxes, labels, colours)
+        axes = picture_above(picture, image, width * image.height / image.width, 0.1 + 0.22 * len(lines))
+        outline(axes, boxes, colours)
+        place_labels(axes, boxes, labels, colours)
         picture.text(0.015, 0.02, "\n".join(lines), fontsize=11, fontweight="bold", va="bottom")
     return picture
 
 
-def _wrap(picture: Picture, words: Sequence[str], path: Sequence[int], width: float) -> list[list[tuple[float, int]]]:
-    """Lines of (position in inches, word number): words of one segment stand close, segments apart."""
-    renderer = FigureCanvasAgg(picture).get_renderer()
-    lines: list[list[tuple[float, int]]] = [[]]
-    x = 0.08
-    for t, word in enumerate(words):
-        text = picture.text(0, 0, word, fontsize=11)
-        size = text.get_window_extent(renderer).width / picture.dpi
-        text.remove()
-        if lines[-1] and x + size > width - 0.08:
-            lines.append([])
-            x = 0.08
-        lines[-1].append((x, t))
-        ends = t + 1 < len(words) and path[t + 1] != path[t]
-        x += size + (0.2 if ends else 0.1)
-    return lines
-
-
-def _place_labels(axes: Axes, boxes: np.ndarray, labels: Mapping[int, str], colours: Mapping[int, str]) -> None:
-    """Write each label at the corner of its box where it covers the fewest other labels, inside the picture."""
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()
-    frame = axes.get_window_extent(renderer)
-    taken: list[Bbox] = []
-    for region, label in labels.items():
-        text = axes.text(0, 0, label, fontsize=9, color=_ink(colours[region]), bbox=_pill(colours[region]), va="top")
-        extent = text.get_window_extent(renderer)
-        w, h = (extent.width + 8) / frame.width, (extent.height + 8) / frame.height
-        x0, y0, x1, y1 = boxes[region]
-        corners = [(x, y) for y in (y0, y0 - h, y1 - h, y1) for x in (x0, x1 - w)]
-        corners = [(min(max(x, 0), 1 - w), min(max(y, 0), 1 - h)) for x, y in corners]
-        covered = [sum(_overlap(Bbox.from_bounds(x, y, w, h), other) for other in taken) for x, y in corners]
-        x, y = corners[int(np.argmin(covered))]
-        taken.append(Bbox.from_bounds(x, y, w, h))
-        text.set_position((x + 4 / frame.width, y + 4 / frame.height))
-
-
-def _overlap(a: Bbox, b: Bbox) -> float:
-    both = Bbox.intersection(a, b)
-    return both.width * both.height if both is not None else 0.0
-
-
+@rc_context(STYLE)
 def show_captions(
     images: Sequence[Image.Image],
     captions: Sequence[str],
@@ -285,6 +229,7 @@ def show_captions(
     return picture
 
 
+@rc_context(STYLE)
 def training_curve(history: History, metrics: Sequence[str] = ()) -> Picture:
     """The loss of every epoch, and beside it metrics on the validation split; a thin line marks the best epoch.
 
@@ -321,6 +266,7 @@ def training_curve(history: History, metrics: Sequence[str] = ()) -> Picture:
     return picture
 
 
+@rc_context(STYLE)
 def recall_bars(runs: Sequence[Mapping[str, Any]], paper: Mapping[str, float] | None = None) -> Picture:
     """Recall at 1, 5 and 10 of measured runs, both ways of searching; runs of one name are seeds, shown as a mean.
 

@@ -1,0 +1,87 @@
+"""What the results page and the README say about each results file; a file without an entry here is shown plainly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vsa_lite.report_tables import GROUPS, TIME
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is said about one results file.
+
+    Attributes:
+        title: its heading on the page.
+        about: a sentence or two beneath.
+        beside: data sets whose published figures stand in the same tables.
+        headline: the metrics that stand in the README; none for a file that does not.
+        best: the metric whose best row stands in the README, beside `keep`.
+        lowest: whether the lowest is best.
+        keep: names of further rows for the README.
+    """
+
+    title: str
+    about: str = ""
+    beside: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
+    best: str = ""
+    lowest: bool = False
+    keep: tuple[str, ...] = ()
+
+
+SECTIONS = {
+    "flickr8k_alignment": Section(
+        "Flickr8k: pictures find sentences, sentences find pictures",
+        "1,000 test photographs against their 5,000 sentences, both ways. Recall in percent, higher is better; "
+        "median rank of the first right answer, lower is better.",
+        ("flickr8k",),
+        tuple(GROUPS["Searching"]),
+        "sentence_r@1",
+        keep=("printed",),
+    ),
+    "flickr8k_captions": Section(
+        "Flickr8k: sentences for photographs never seen",
+        "Generated word by word, never helped by the true sentence, and compared with five sentences of people. "
+        "“Not in training” is the share of generated sentences that the model has not read in this form.",
+        ("flickr8k",),
+        ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider", "rouge_l"),
+        "bleu_4",
+    ),
+    "coco_grounding": Section(
+        "COCO: do words find their things in photographs?",
+        "Trained on Flickr8k, tested on photographs of COCO: nouns that name one of its categories, against its boxes. "
+        "A phrase is right if its region and a true box have an IoU of at least 0.5.",
+        headline=("grounding_iou50", "grounding_upper_bound", "grounding_baseline_whole", "grounding_baseline_random"),
+        best="grounding_iou50",
+    ),
+    "flickr8k_pipeline": Section(
+        "Flickr8k: the whole pipeline, stage by stage",
+        "From photographs to both models, each stage as a command of its own. Memory is the largest resident size.",
+        headline=(TIME, "peak_memory_gb"),
+        keep=("all",),
+    ),
+    "flickr8k_words": Section("Flickr8k: word vectors", "Learned from the sentences of the training split only."),
+    "scenes_alignment": Section(
+        "Scenes: do words find their things?",
+        "In the drawn world the box of every phrase is known. A phrase is right if its region and a true box have an "
+        "IoU of at least 0.5; the upper bound is what any choice among the regions could reach.",
+        headline=("grounding_iou50", "grounding_upper_bound", "grounding_baseline_whole", "grounding_baseline_random"),
+        best="grounding_iou50",
+    ),
+    "scenes_captions": Section("Scenes: sentences for pictures never seen"),
+    "scenes_region_captions": Section(
+        "Scenes: what is said about a region",
+        "The region model learned from snippets that the alignment found. It writes about the region that shows a "
+        "thing best; the references are the phrases that the sentences use for that thing. The paper's own comparison, "
+        "on regions of COCO, is beside it: other pictures and other references, the same question.",
+        ("coco regions",),
+        ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider"),
+        "bleu_1",
+        keep=("full-frame model",),
+    ),
+    "scenes_regions": Section(
+        "Scenes: the region CNN, pretrained against random",
+        "The same fine-tuning from weights that have seen single things, and from random ones.",
+    ),
+}
