@@ -77,8 +77,8 @@ SCENES_ALIGNMENT = Recipe(
         "loss": "contrastive",
         "dropout": 0.2,
     },
-    {"learning_rate": 2e-3, "epochs": 10, "warmup": 0.05},
+    {"learning_rate": 2e-3, "epochs": 8, "warmup": 0.05},
 )
 SCENES_CAPTIONS = Recipe(
-    "the multimodal RNN as printed", {"hidden_size": 256, "dropout": 0.3}, _RMSPROP | {"epochs": 10}
+    "the multimodal RNN as printed", {"hidden_size": 256, "dropout": 0.3}, _RMSPROP | {"epochs": 6, "learning_rate": 1e-3}
 )
