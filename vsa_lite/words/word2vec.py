@@ -150,20 +150,19 @@ def load_word_vectors(path: str | Path, vocabulary: Container[str] | None = None
     rows: dict[str, np.ndarray] = {}
     bad = []
     for place, word, vector in read_entries(path, vocabulary):
-        if isinstance(vector, str):
-            bad.append(f"{place}, {word!r}: {vector}")
-        elif not np.isfinite(vector).all():
-            bad.append(f"{place}, {word!r}: a number is not finite, or too large for float32")
-        elif word in rows:
-            bad.append(f"{place}, {word!r}: the word was there before")
+        reason = vector if isinstance(vector, str) else ""
+        if not reason and not np.isfinite(vector).all():
+            reason = "a number is not finite, or too large for float32"
+        if not reason and word in rows:
+            reason = "the word was there before"
+        if reason:
+            bad.append(f"{place}, {word[:40]!r}: {reason}")
         else:
             rows[word] = vector
     if len(bad) > len(rows):
         raise ValueError(f"{path} is no file of word vectors: {len(bad):,} lines are bad; the first: {bad[0]}")
     if not rows:
-        raise ValueError(
-            f"{path} has a vector for none of the words asked for: is it of the same language, lower case?"
-        )
+        raise ValueError(f"{path} has none of the words asked for: is it of the same language, in lower case?")
     report_skipped(f"lines of {path.name}", bad)
     return WordVectors(tuple(rows), np.stack(list(rows.values())))
 
@@ -266,9 +265,7 @@ def train_word2vec(
     bar.n = epochs
     bar.close()
     if not any(entry["pairs"] for entry in history):
-        raise ValueError(
-            f"subsampling {subsampling} leaves no two words in a window; raise it, or None to keep all words"
-        )
+        raise ValueError(f"subsampling {subsampling} leaves no two words side by side; raise it, or None to keep all")
     learned = np.flatnonzero(counts).tolist()
     return WordVectors([vocabulary.words[index] for index in learned], inputs.vectors[learned], history)
 
