@@ -154,7 +154,7 @@ def marginals(
         forwards.append(u[:, j] + pass_on(forwards[-1]))
     backwards = [torch.zeros_like(u[:, 0])]
     for j in range(words - 1, 0, -1):
-        arriving = pass_on((u[:, j] + backwards[-1]).masked_fill(~region_mask, -torch.inf))
+        arriving = pass_on(u[:, j] + backwards[-1])
         backwards.append(torch.where(word_mask[:, j : j + 1], arriving, 0.0))
     joint = torch.stack(forwards, 1) + torch.stack(backwards[::-1], 1)
     return joint.softmax(2) * word_mask[..., None]
