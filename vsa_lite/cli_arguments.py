@@ -18,7 +18,7 @@ from vsa_lite.recipes import Recipe
 
 ABOUT = """Words find their regions, and pictures find their sentences.
 
-A first run, with nothing to download (about ten minutes on two cores):
+A first run, with nothing to download:
   vsa-lite train region-cnn scenes --data-seed 1 --out runs/cnn.safetensors
   vsa-lite extract scenes runs/features --backbone region-cnn:runs/cnn.safetensors
   vsa-lite train words scenes --out runs/words.txt

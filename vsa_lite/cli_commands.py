@@ -64,9 +64,10 @@ def extract(arguments: argparse.Namespace) -> None:
     sizes = {"size": own.config["size"], "pool_size": own.config["pool_size"]} if own else {}
     sizes |= {"size": arguments.map_size} if arguments.map_size is not None else {}
     sizes |= {"pool_size": arguments.pool_size} if arguments.pool_size is not None else {}
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"--{'map-size' if name == 'size' else 'pool-size'} must be at least 1, got {value}")
+    for name in ("map_size", "pool_size", "regions", "batch_size"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     store = extract_features(
         dataset,
         backbone.to(arguments.device),

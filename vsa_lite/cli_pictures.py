@@ -16,6 +16,7 @@ from vsa_lite.alignment.chain import best_path, relative_beta
 from vsa_lite.captioning.decoding import beam_search, greedy
 from vsa_lite.checkpoints import Checkpoint, load_checkpoint
 from vsa_lite.cli_options import backbone_from, check_same_features, regions_from, set_threads
+from vsa_lite.data.batches import Batch
 from vsa_lite.data.images import open_image
 from vsa_lite.data.records import Dataset, Record, tokenise
 from vsa_lite.figures import Picture, show_alignment, show_captions, show_regions
@@ -89,11 +90,9 @@ def _align(
     """Products, boxes of the real regions and the best path for every beta, of one sentence of known words."""
     regions = checkpoint.provenance.get("regions")
     features, mask, boxes = features[:, :regions], mask[:, :regions], boxes[0, :regions]
-    model, indices = checkpoint.model, torch.tensor([checkpoint.vocabulary.encode(tokens)])
+    indices = torch.tensor([checkpoint.vocabulary.encode(tokens)])
     word_mask = torch.ones_like(indices, dtype=torch.bool)
-    with torch.inference_mode():
-        v, s = model.embed_regions(features, mask), model.embed_words(indices, word_mask)
-        unary = s @ v.transpose(1, 2)  # (1, words, regions)
+    unary = checkpoint.model.products(Batch(torch.zeros(1).long(), features, mask, boxes[None], indices, word_mask))
     paths = {}
     for beta in betas:
         path, _ = best_path(unary, word_mask, mask, relative_beta(unary, word_mask, mask, beta))

@@ -183,7 +183,7 @@ def show_regions(
     labels = {region: textwrap.shorten(text, 40, placeholder=" …") for region, text in enumerate(texts)}
     with rc_context(STYLE):
         picture = Picture(figsize=(width, 1), dpi=100)
-        picture.alt = "; ".join([f"“{sentence}”"] * bool(sentence) + said) + "."
+        picture.alt = "; ".join([f"“{sentence}”"] * bool(sentence) + said or ["A picture"]) + "."
         lines = textwrap.wrap(sentence, round(11.5 * width))
         axes = picture_above(picture, image, width * image.height / image.width, 0.1 + 0.22 * len(lines))
         outline(axes, boxes, colours)
@@ -291,7 +291,7 @@ def recall_bars(runs: Sequence[Mapping[str, Any]], paper: Mapping[str, float] | 
         for n, (what, metrics) in enumerate(seeds.items()):
             values = np.array([[one[key] for key in keys] for one in metrics])  # (seeds, 3)
             mean = values.mean(0)
-            spread = np.stack([mean - values.min(0), values.max(0) - mean]) if len(values) > 1 else None
+            spread = np.stack([mean - values.min(0), values.max(0) - mean]).clip(min=0) if len(values) > 1 else None
             x = np.arange(3) + (n - (len(seeds) - 1) / 2) * thickness
             style = {"color": COLOURS[n % len(COLOURS)], "hatch": ("", "///", "...", "xx")[n % 4], "edgecolor": "white"}
             bars = ax.bar(x, mean, 0.92 * thickness, yerr=spread, ecolor=NEUTRAL, label=what, linewidth=0, **style)

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from vsa_lite.published import PUBLISHED, published
-from vsa_lite.report_plots import PLOTS, plot_of
+from vsa_lite.report_plots import plot_of
 from vsa_lite.report_sections import SECTIONS, Section
 from vsa_lite.report_tables import (
     GROUPS,
@@ -191,13 +191,13 @@ def run(arguments: argparse.Namespace) -> None:
     readme_path, page_path = Path(arguments.readme), Path(arguments.page)
     folder = Path(arguments.plots) if arguments.plots else page_path.parent / "images" / "results"
     results = collect(Path(arguments.results))
-    stale, on_page = [], {}
-    wanted = {folder / f"{name}.svg" for name in results if name in PLOTS}
+    stale, on_page, wanted = [], {}, set()
     for name, runs in results.items():
-        if name not in PLOTS:
+        picture = plot_of(name, runs)
+        if picture is None:
             continue
         path, made_from = folder / f"{name}.svg", f"made from results {digest_of(runs)}"
-        picture = plot_of(name, runs)
+        wanted.add(path)
         old = path.read_text(encoding="utf-8") if path.is_file() else ""
         found = MADE_FROM.search(old)
         if found is None or found.group() != made_from:

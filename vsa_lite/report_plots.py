@@ -10,7 +10,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from vsa_lite.figures import COLOURS, DIRECTIONS, NEUTRAL, STYLE, Picture, subplots
-from vsa_lite.published import Published, published
+from vsa_lite.published import BLEU, RECALLS, Published, published
 from vsa_lite.report_tables import TIME, Row, cell, label, rows_of
 
 MARKERS = {1: "o", 5: "s", 10: "^"}
@@ -42,7 +42,6 @@ def _spread(values: Sequence[float]) -> float:
 @rc_context(STYLE)
 def recall_dots(rows: Sequence[Row], paper: Published | None) -> Picture:
     """Recall at 1, 5 and 10 of every row, both ways of searching; dashed, what the paper reached."""
-    rows = [row for row in rows if "sentence_r@1" in row.values]
     names, y = row_names(rows), np.arange(len(rows))
     alt = [f"{name}: {_in_words(row, [f'{d}_r@{k}' for d in DIRECTIONS for k in MARKERS])}" for name, row in _zip(rows)]
     picture, axes = subplots(1, 2, size=(8.4, 1.4 + 0.42 * len(rows)), alt="", sharey=True)
@@ -74,7 +73,6 @@ def metric_bars(
     rows: Sequence[Row], keys: Sequence[str], paper: Published | None = None, unit: str = "BLEU, %"
 ) -> Picture:
     """A group of bars for each metric, a bar in it for each row, thin lines for the spread; dashed, the paper's."""
-    rows = [row for row in rows if set(keys) <= set(row.values)]
     names, x, thickness = row_names(rows), np.arange(len(keys)), 0.8 / max(1, len(rows))
     alt = [f"{name}: {_in_words(row, keys)}" for name, row in _zip(rows)]
     picture, ax = subplots(size=(6.8, 3.4), alt="")
@@ -102,12 +100,11 @@ def row_bars(rows: Sequence[Row], key: str, xlabel: str, note: tuple[str, str] |
     """A horizontal bar for each row, and its number beside it.
 
     Args:
-        rows: those without the metric are left out.
+        rows: all with the metric.
         key: the metric.
         xlabel: what it is, with its unit.
         note: a metric that is written behind the number, and its unit.
     """
-    rows = [row for row in rows if key in row.values]
     picture, ax, y = _lines(rows, xlabel)
     spread = [_spread(row.values[key]) for row in rows]
     error = {"xerr": spread, "ecolor": NEUTRAL} if any(spread) else {}
@@ -122,7 +119,6 @@ def row_bars(rows: Sequence[Row], key: str, xlabel: str, note: tuple[str, str] |
 @rc_context(STYLE)
 def grounding_dots(rows: Sequence[Row]) -> Picture:
     """How many phrases found their things, on a line with what could be found and what is found without looking."""
-    rows = [row for row in rows if set(MARKS) <= set(row.values)]
     picture, ax, y = _lines(rows, "phrases with the right region (IoU ≥ 0.5), %")
     for n, (key, (name, style)) in enumerate(MARKS.items()):
         colour = COLOURS[(0, 1, 3, 2, 6)[n]]
@@ -167,31 +163,33 @@ def _published_in_words(line: Published, keys: Sequence[str]) -> str:
     return ", ".join(f"{label(key)} {line.metrics[key]:.1f}" for key in keys if key in line.metrics)
 
 
-BLEU = ("bleu_1", "bleu_2", "bleu_3", "bleu_4")
-
-
 def _paper(key: str, dataset: str) -> Published:
     return next(line for line in published((key,), dataset) if line.system.startswith("the paper"))
 
 
-PLOTS: dict[str, Callable[[list[Row]], Picture]] = {
-    "flickr8k_alignment": lambda rows: recall_dots(rows, _paper("sentence_r@1", "flickr8k")),
-    "flickr8k_captions": lambda rows: metric_bars(rows, BLEU, _paper("bleu_1", "flickr8k")),
-    "coco_grounding": grounding_dots,
-    "flickr8k_pipeline": lambda rows: row_bars(
-        [row for row in rows if row.what != "all"], TIME, "minutes", note=("peak_memory_gb", "GB")
+# of each results file, the metrics that a run must have to be in its plot, and what draws it
+PLOTS: dict[str, tuple[tuple[str, ...], Callable[[list[Row]], Picture]]] = {
+    "flickr8k_alignment": (RECALLS, lambda rows: recall_dots(rows, _paper("sentence_r@1", "flickr8k"))),
+    "flickr8k_captions": (BLEU, lambda rows: metric_bars(rows, BLEU, _paper("bleu_1", "flickr8k"))),
+    "coco_grounding": (tuple(MARKS), grounding_dots),
+    "flickr8k_pipeline": (
+        ("peak_memory_gb",),
+        lambda rows: row_bars([row for row in rows if row.what != "all"], TIME, "minutes", ("peak_memory_gb", "GB")),
     ),
-    "scenes_alignment": grounding_dots,
-    "scenes_captions": lambda rows: metric_bars(rows, BLEU),
-    "scenes_region_captions": lambda rows: metric_bars(rows, BLEU, _paper("bleu_1", "coco regions")),
-    "scenes_regions": lambda rows: row_bars(rows, "mean_average_precision", "mean average precision, %"),
+    "scenes_alignment": (tuple(MARKS), grounding_dots),
+    "scenes_captions": (BLEU, lambda rows: metric_bars(rows, BLEU)),
+    "scenes_region_captions": (BLEU, lambda rows: metric_bars(rows, BLEU, _paper("bleu_1", "coco regions"))),
+    "scenes_regions": (
+        ("mean_average_precision",),
+        lambda rows: row_bars(rows, "mean_average_precision", "mean average precision, %"),
+    ),
 }
 
 
-def plot_of(name: str, runs: list[dict]) -> Picture:
-    """The plot of a results file.
-
-    Raises:
-        KeyError: for a file that has none.
-    """
-    return PLOTS[name](rows_of(runs))
+def plot_of(name: str, runs: list[dict]) -> Picture | None:
+    """The plot of a results file; None for a file that has none, or no run with its metrics."""
+    if name not in PLOTS:
+        return None
+    keys, draw = PLOTS[name]
+    rows = [row for row in rows_of(runs) if set(keys) <= set(row.values)]
+    return draw(rows) if rows else None
