@@ -154,3 +154,17 @@ def test_hardware_without_proc(monkeypatch):
 
     monkeypatch.setattr(Path, "read_text", missing)
     assert re.fullmatch(r".+, \d+ cores, \d+ threads.*", hardware())
+
+
+def test_no_absolute_path_is_written_down_however_it_is_joined():
+    from vsa_lite.results import _without_folder
+
+    for given, kept in (
+        ("karpathy:/a/b.json,/c/d", "karpathy:b.json,d"),
+        ("coco:/a/i.json,/b/c.json,/d,val", "coco:i.json,c.json,d,val"),
+        ("--work=/a/b", "--work=b"),
+        ("/q/w.py:load", "w.py:load"),
+        ("scenes:1,2,3", "scenes:1,2,3"),
+        ("results/x.json", "results/x.json"),
+    ):
+        assert _without_folder(given) == kept

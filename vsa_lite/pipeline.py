@@ -174,7 +174,7 @@ def evaluate_captions(
 
 
 def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: int = 500) -> float:
-    """exp of the mean cross entropy of a word, END included."""
+    """exp of the mean cross entropy of a word, END included; infinity where that is too large for a number."""
     total = words = 0.0
     training = model.training
     model.eval()
@@ -184,7 +184,7 @@ def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: 
             n = int(batch.word_mask.sum()) + len(batch)
             total, words = total + float(model.loss(batch)) * n, words + n
     model.train(training)
-    return math.exp(total / words)
+    return math.exp(total / words) if total / words < 700 else math.inf
 
 
 def train_captioner(

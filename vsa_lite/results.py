@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -70,8 +71,9 @@ def command_line() -> str:
 
 
 def _without_folder(argument: str) -> str:
-    option, equals, value = argument.partition("=") if argument.startswith("-") else ("", "", argument)
-    return option + equals + (Path(value).name if Path(value).is_absolute() else value)
+    """An argument without the folders of the absolute paths in it; "=", ":" and "," may join several."""
+    parts = re.split(r"([=,]|(?<=\w\w):)", argument)  # the colon of a Windows drive has one letter before it
+    return "".join(Path(part).name if Path(part).is_absolute() else part for part in parts)
 
 
 def load_runs(path: str | Path) -> list[dict]:
