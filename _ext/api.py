@@ -3,8 +3,9 @@
     ```{rooms} vsa_lite.data vsa_lite.words
     ```
 
-lists every module of these rooms, so that a new module is on the page without anybody remembering it. In docstrings,
-`code` in single backticks is code, and a lone `*`, `|` or trailing `_` is itself.
+lists every module of these rooms, and `{rooms} vsa_lite` those that are in none, so that a new module is on the page
+without anybody remembering it. In docstrings, `code` in single backticks is code, and a lone `*`, `|` or trailing `_`
+is itself.
 """
 
 from __future__ import annotations
@@ -24,29 +25,32 @@ PLAIN = re.compile(r"(:[\w:]+:`[^`]+`|``[^`]+``|`[^`]+`_{0,2})")
 
 
 def modules_of(name: str) -> list[str]:
-    """A module's own name, and the names of the modules in it if it is a package."""
-    module = importlib.import_module(name)
-    inside = pkgutil.iter_modules(module.__path__, name + ".") if hasattr(module, "__path__") else ()
-    return [name, *(found.name for found in inside if not found.name.rsplit(".", 1)[1].startswith("_"))]
+    """The names of a room and of the modules in it; of the package as a whole, the modules that are in no room."""
+    package = importlib.import_module(name)
+    inside = [
+        f"{name}.{found.name}"
+        for found in pkgutil.iter_modules(package.__path__)
+        if not found.name.startswith("_") and not found.ispkg
+    ]
+    return inside if "." not in name else [name, *inside]
 
 
 class Rooms(SphinxDirective):
-    """One `automodule` for each module of the packages named in the argument."""
+    """One section with an `automodule` for each module of the packages named in the argument."""
 
     required_arguments = 1
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        content = []
+        lines = []
         for name in self.arguments[0].split():
             for module in modules_of(name):
-                content += [module, "-" * len(module), "", f".. automodule:: {module}", "   :members:", ""]
-                source = inspect.getsourcefile(importlib.import_module(module))
-                self.env.note_dependency(source)
+                lines += [f"### {module.removeprefix('vsa_lite.')}", "", "```{eval-rst}", f".. automodule:: {module}"]
+                lines += ["   :members:", "   :ignore-module-all:", "```", ""]  # a name is shown where it lives
+                self.env.note_dependency(inspect.getsourcefile(importlib.import_module(module)))
         node = nodes.section()
         node.document = self.state.document
-        lines = StringList(content, source=f"rooms {self.arguments[0]}")
-        self.state.nested_parse(lines, 0, node, match_titles=1)
+        self.state.nested_parse(StringList(lines, source=f"rooms {self.arguments[0]}"), 0, node, match_titles=1)
         return node.children
 
 
@@ -67,6 +71,12 @@ def write_plainly(app: Sphinx, what, name, obj, options, lines: list[str]) -> No
     lines[:] = text
 
 
+def leave_out_inherited(app: Sphinx, what, name, obj, skip, options) -> bool | None:
+    """A method that another library has written into a class of ours is documented there."""
+    foreign = inspect.isroutine(obj) and not (getattr(obj, "__module__", None) or "vsa_lite").startswith("vsa_lite")
+    return True if foreign else None
+
+
 def _mend(part: str, code: bool) -> str:
     if code:
         return f"`{part}`"
@@ -77,5 +87,6 @@ def _mend(part: str, code: bool) -> str:
 
 def setup(app: Sphinx):
     app.add_directive("rooms", Rooms)
+    app.connect("autodoc-skip-member", leave_out_inherited)
     app.connect("autodoc-process-docstring", write_plainly, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
