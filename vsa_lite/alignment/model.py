@@ -34,8 +34,8 @@ class AlignmentConfig:
         normalisation: "sum" as printed, "mean", or "smooth".
         unit_vectors: scale v_i and s_t to length 1 (then v . s is a cosine), and let s_t be negative: without the last
             ReLU. False as printed.
-        unit_sentences: with `unit_vectors`, scale the words of a sentence together instead, so that their sum has
-            length 1. Words then keep their weight among each other: "the" may be short, "dog" long. With the
+        unit_sentences: scale the words of a sentence together, not each to length 1, so that their sum has length 1.
+            Words keep their weight among each other: "the" may be short, "dog" long. With `unit_vectors`, the
             normalisation "sum" and one region a picture, the score is the cosine of picture and sentence.
         loss: "structured" (eq. 9), "hardest" (VSE++) or "contrastive" (InfoNCE).
         margin: of the first two.
@@ -68,8 +68,6 @@ class AlignmentConfig:
             raise ValueError(f"normalisation must be 'sum', 'mean' or 'smooth', got {self.normalisation!r}")
         if self.loss not in ("structured", "hardest", "contrastive"):
             raise ValueError(f"loss must be 'structured', 'hardest' or 'contrastive', got {self.loss!r}")
-        if self.unit_sentences and not self.unit_vectors:
-            raise ValueError("unit_sentences needs unit_vectors: regions are to have length 1 too")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
         if self.margin <= 0 or self.scale <= 0:
