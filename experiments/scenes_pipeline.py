@@ -68,9 +68,15 @@ def extract(dataset: Dataset, work: Path) -> FeatureStore:
     """Features of the best 19 detections and the whole picture."""
     cnn = make_region_cnn(work / "region_cnn.safetensors")
     regions = ProposedRegions(RegionCNNProposals(cnn), count=20)
-    about = {"proposals": "detections of the region CNN"}
     return extract_features(
-        dataset, cnn.as_backbone(), regions, work / "features", size=SIZE, batch_size=8, provenance=about
+        dataset,
+        cnn.as_backbone(),
+        regions,
+        work / "features",
+        size=SIZE,
+        pool_size=cnn.config["pool_size"],  # as it was trained to see regions
+        batch_size=8,
+        provenance={"proposals": "detections of the region CNN"},
     )
 
 

@@ -80,5 +80,7 @@ SCENES_ALIGNMENT = Recipe(
     {"learning_rate": 2e-3, "epochs": 8, "warmup": 0.05},
 )
 SCENES_CAPTIONS = Recipe(
-    "the multimodal RNN as printed", {"hidden_size": 256, "dropout": 0.3}, _RMSPROP | {"epochs": 6, "learning_rate": 1e-3}
+    "the multimodal RNN as printed",
+    {"hidden_size": 256, "dropout": 0.3},
+    _RMSPROP | {"epochs": 20, "learning_rate": 1e-3},
 )
