@@ -32,7 +32,7 @@ from vsa_lite.pipeline import (
     train_region_captioner,
     write_captions,
 )
-from vsa_lite.recipes import SCENES_ALIGNMENT, SCENES_CAPTIONS
+from vsa_lite.recipes import SCENES_ALIGNMENT, SCENES_CAPTIONS, SCENES_REGION_CAPTIONS
 from vsa_lite.regions.features import extract_features
 from vsa_lite.regions.proposals import ProposedRegions
 from vsa_lite.regions.region_cnn import RegionCNN, RegionCNNProposals
@@ -44,6 +44,7 @@ from vsa_lite.words.vocabulary import Vocabulary
 
 RESULTS = Path(__file__).parent.parent / "results"
 SIZE = 224
+FEWER = 8  # regions to choose from: best on the validation split, where the other detections mostly repeat a thing
 CNN_SCENES, SINGLE_THINGS, SINGLE_SIZE = 500, 1500, 96
 
 
@@ -93,9 +94,9 @@ def main() -> None:
     vocabulary = Vocabulary.from_dataset(dataset)
     seen = known_sentences(dataset.split("train"), vocabulary)
     test = Pairs(dataset.split("test"), store, vocabulary)
+    fewer = Pairs(dataset.split("test"), store, vocabulary, regions=FEWER)
     whole = Pairs(dataset.split("test"), store, vocabulary, regions=1)
     about = {"dataset": "scenes", "split": "test", "backbone": "region CNN"}
-    proposals = "best 19 detections and the whole picture"
 
     for seed in arguments.seeds:
         training = TrainingConfig(**SCENES_ALIGNMENT.training, seed=seed)
@@ -104,12 +105,16 @@ def main() -> None:
             dataset, store, vocabulary, None, SCENES_ALIGNMENT.model, training, folder=folder / "alignment"
         )
         metrics = evaluate_ranking(aligned.model, test)
-        for name, beta in (("best region of the phrase", None), ("chain, beta 0.5", 0.5)):
+        for name, pairs, beta in (
+            ("best region of the phrase", test, None),
+            ("chain, beta 0.5", test, 0.5),
+            (f"best of {FEWER} regions", fewer, None),
+        ):
             run = record_run(
                 RESULTS / "scenes_alignment.json",
                 what=name,
                 **about,
-                regions=proposals,
+                regions=f"best {(pairs.regions or store.mask.shape[1]) - 1} detections and the whole picture",
                 config={
                     "model": aligned.model.config_dict(),
                     "training": SCENES_ALIGNMENT.training,
@@ -118,7 +123,7 @@ def main() -> None:
                     "train_scenes": len(dataset.split("train")),
                 },
                 seed=seed,
-                metrics={**metrics, **evaluate_grounding(aligned.model, test, beta)},
+                metrics={**metrics, **evaluate_grounding(aligned.model, pairs, beta)},
                 seconds=aligned.metrics["seconds"],
             )
             print(seed, name, run["metrics"], flush=True)
@@ -150,13 +155,16 @@ def main() -> None:
             snippets["train"],
             snippets["val"],
             vocabulary,
-            SCENES_CAPTIONS.model,
-            training,
+            SCENES_REGION_CAPTIONS.model,
+            TrainingConfig(**SCENES_REGION_CAPTIONS.training, seed=seed),
             dataset_name=dataset.name,
             folder=folder / "region-captions",
         )
         truth = region_references(dataset.split("test"), store)
-        for name, checkpoint in (("region model", region_model), ("full-frame model", full_frame)):
+        for name, checkpoint, recipe in (
+            ("region model", region_model, SCENES_REGION_CAPTIONS),
+            ("full-frame model", full_frame, SCENES_CAPTIONS),
+        ):
             started = time.perf_counter()
             written = write_captions(checkpoint.model, vocabulary, truth.features, beam_size=7)
             run = record_run(
@@ -167,7 +175,7 @@ def main() -> None:
                 config={
                     "beam_size": 7,
                     "model": checkpoint.model.config_dict(),
-                    "training": SCENES_CAPTIONS.training,
+                    "training": recipe.training,
                     "regions": len(truth),
                     "things_without_region": truth.without_region,
                     "snippets": len(snippets["train"]),

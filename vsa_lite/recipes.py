@@ -76,10 +76,15 @@ SCENES_ALIGNMENT = Recipe(
         "loss": "contrastive",
         "dropout": 0.2,
     },
-    {"learning_rate": 2e-3, "epochs": 8, "warmup": 0.05},
+    {"learning_rate": 2e-3, "epochs": 12, "warmup": 0.05},
 )
 SCENES_CAPTIONS = Recipe(
     "the multimodal RNN as printed",
     {"hidden_size": 256, "dropout": 0.3},
     _RMSPROP | {"epochs": 20, "learning_rate": 1e-3},
+)
+SCENES_REGION_CAPTIONS = Recipe(
+    "the same on regions: there are more snippets than sentences",
+    SCENES_CAPTIONS.model,
+    SCENES_CAPTIONS.training | {"epochs": 6},
 )
