@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+from vsa_lite.cli_arguments import command_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -234,13 +237,26 @@ def test_licences_are_there():
 
 
 def test_readme_names_what_ci_runs():
-    blocks = "\n".join(re.findall(r"```\w*\n(.*?)```", read("README.md"), re.S))
-    commands = [line.split("#")[0].strip() for line in blocks.splitlines()]
+    said = [" ".join(words) for words in commands("README.md")]
     ran = re.findall(r"^python3 tasks\.py \w+", read(".ci/run"), re.M)
     for command in ("python3 tasks.py book", "python3 tasks.py test"):
-        assert command in commands
+        assert command in said
         assert command in ran
     assert {"python3 tasks.py lint", "python3 tasks.py browser"} <= set(ran)
+
+
+def commands(name):
+    """The commands in the code blocks of a page, comments left out."""
+    blocks = "\n".join(re.findall(r"```\w*\n(.*?)```", read(name), re.S))
+    return [words for line in blocks.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+@pytest.mark.parametrize("name", ["README.md", "book/using.md"])
+def test_the_command_line_understands_what_the_pages_say(name):
+    said = [words[1:] for words in commands(name) if words[0] == "vsa-lite"]
+    assert len(said) >= 5
+    for words in said:
+        command_parser().parse_args(words)  # ends the test with what it does not understand
 
 
 @pytest.mark.parametrize("name", ["README.md", "book/results.md"])
