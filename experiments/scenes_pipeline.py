@@ -45,7 +45,7 @@ from vsa_lite.words.vocabulary import Vocabulary
 RESULTS = Path(__file__).parent.parent / "results"
 SIZE = 224
 FEWER = 8  # regions to choose from: best on the validation split, where the other detections mostly repeat a thing
-CNN_SCENES, SINGLE_THINGS, SINGLE_SIZE = 500, 1500, 96
+CNN_SCENES, SINGLE_THINGS, SINGLE_SIZE = 1500, 1500, 96
 
 
 def make_region_cnn(path: Path) -> RegionCNN:
