@@ -128,7 +128,7 @@ function look(width) {
   const faint = new Set();
   for (const element of document.querySelectorAll("main :is(p, li, td, th, dt, dd, h1, h2, h3, h4, a, span, code, summary, figcaption)")) {
     const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!text || !visible(element) || element.closest(".vsa-stage, .headerlink, mjx-container, button")) continue;
+    if (!text || !visible(element) || element.closest(".vsa-stage, .headerlink, mjx-container, button, form")) continue;
     const style = getComputedStyle(element);
     if (!style.color.startsWith("rgb")) continue;
     const [one, two] = [luminance(rgba(style.color).slice(0, 3)), luminance(behind(element))].sort((a, b) => b - a);
@@ -211,6 +211,7 @@ async function tryViewer(page, root, touch) {
 const links = new Map(); // page -> the addresses on this site to which it leads
 async function read(context, name, way) {
   const page = await context.newPage();
+  page.setDefaultTimeout(120_000); // a busy machine is not a fault
   const fault = (text) => report(name, way, text);
   page.on("pageerror", (error) => fault(`script error: ${error.message.split("\n")[0]}`));
   page.on("console", (message) => {
@@ -241,7 +242,7 @@ async function read(context, name, way) {
       await tryViewer(page, viewer, way === "phone").catch((error) => fault(error.message.split("\n")[0]));
     if (name === "search.html" && way === "light") {
       await page.goto(base + name + "?q=alignment", { waitUntil: "load" });
-      await page.locator("#search-results li a").first().waitFor({ timeout: 5000 }).catch(() => fault("a search finds nothing"));
+      await page.locator("#search-results li a").first().waitFor({ timeout: 60_000 }).catch(() => fault("a search finds nothing"));
     }
     if (options.shots) {
       const file = path.join(options.shots, `${name.replace(/\.html$/, "").replaceAll("/", "-")}.${way}.png`);

@@ -247,7 +247,7 @@ def test_readme_names_what_ci_runs():
 
 def commands(name):
     """The commands in the code blocks of a page, comments left out."""
-    blocks = "\n".join(re.findall(r"```\w*\n(.*?)```", read(name), re.S))
+    blocks = "\n".join(re.findall(r"```\w*\n(.*?)```", read(name), re.S)).replace("\\\n", "")
     return [words for line in blocks.splitlines() if (words := shlex.split(line, comments=True))]
 
 
