@@ -44,11 +44,13 @@ def add_command(
 
 
 def add_data_argument(command: argparse.ArgumentParser) -> None:
+    """The data set that a command reads, and the seed of scenes."""
     command.add_argument("data", metavar="DATA", help="the data set, see below")
     command.add_argument("--data-seed", type=int, default=0, metavar="N", help="seed of scenes (default: 0)")
 
 
 def add_backbone_options(command: argparse.ArgumentParser) -> None:
+    """The CNN that sees a picture, its weights and its input, and where regions come from."""
     command.add_argument("--backbone", required=True, help="the CNN, see below")
     command.add_argument("--weights", help="its weights: a name such as DEFAULT, or a file")
     command.add_argument("--mean", metavar="M", help="of its input, in 0..1: one number, or three as 0.485,0.456,0.406")
