@@ -130,6 +130,7 @@ def test_a_command_that_is_not_understood_gives_2(command, capsys):
 def documented_commands():
     texts = [ABOUT]
     texts += [path.read_text() for path in (ROOT / "README.md", ROOT / "book" / "using.md") if path.exists()]
+    texts = [text.replace("\\\n", "") for text in texts]  # a command may go on in the next line
     lines = [line.strip() for text in texts for line in text.splitlines()]
     commands = {line.split("  #")[0].strip() for line in lines if re.match(r"vsa-lite [a-z]+ \S", line)}
     return sorted(commands - {"vsa-lite COMMAND --help"})
@@ -587,7 +588,9 @@ def test_a_stage_of_the_experiment_is_measured_and_not_run_twice(experiment, tmp
     entry = experiment.run_stage("version", ["--version"], path)
     assert entry["done"]
     assert entry["seconds"] > 0
-    assert 0.001 < entry["peak_memory_gb"] < 1
+    assert (
+        0.001 < entry["peak_memory_gb"] < 20
+    )  # in GB; a child starts with the size of its parent, this test's process
     assert experiment.run_stage("version", ["--version"], path) == entry
     assert "done before" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="another command"):
