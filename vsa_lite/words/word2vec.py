@@ -237,10 +237,11 @@ def train_word2vec(
         """One step; `given` [pairs, places] are the words that predict `target` [pairs] where they are `there`."""
         drawn = torch.from_numpy(rng.choice(len(vocabulary), SHARED_NEGATIVES, p=distribution))
         weights = (drawn != target[:, None]) * (negatives / SHARED_NEGATIVES)  # (pairs, negatives)
-        share = there / there.sum(1, keepdim=True)  # (pairs, places)
-        x = (inputs.vectors[given] * share[..., None]).sum(1)  # (pairs, size)
-        loss, gradients = negative_sampling(x, outputs.vectors[target], outputs.vectors[drawn], weights)
-        inputs.step(given[there], (gradients[0][:, None] * share[..., None])[there], rate)
+        share = (there / there.sum(1, keepdim=True))[..., None]  # (pairs, places, 1)
+        x = (inputs.of(given) * share).sum(1)  # (pairs, size)
+        loss, gradients = negative_sampling(x, outputs.of(target), outputs.of(drawn), weights)
+        real = there.flatten().nonzero()[:, 0]
+        inputs.step(given.flatten()[real], (gradients[0][:, None] * share).flatten(0, 1).index_select(0, real), rate)
         outputs.step(torch.cat([target, drawn]), torch.cat(gradients[1:]), rate)
         return float(loss)
 
