@@ -44,8 +44,6 @@ def main() -> None:
     made = checkpoints[0].provenance["features"]
     if any(other.provenance["features"] != made for other in checkpoints):
         parser.error("the alignments were trained on different features")
-    if made["method"] != "align":
-        parser.error(f"the alignments were trained on features of the method {made['method']!r}, not 'align'")
     transform = Transform(made["transform"]["size"])
     if arguments.mean is not None and arguments.std is not None:
         transform = Transform(transform.size, (arguments.mean,) * 3, (arguments.std,) * 3)
@@ -62,7 +60,7 @@ def main() -> None:
             split="test",
         )
     )
-    count = made["shape"][1]
+    count = 20
     for name, proposer in (("selective search", SelectiveSearch()), ("windows", GridWindows())):
         regions = ProposedRegions(proposer, count)
         store = extract_features(
@@ -71,8 +69,8 @@ def main() -> None:
             regions,
             arguments.work / name.replace(" ", "-"),
             count=count,
-            size=made["size"],
-            pool_size=made["pool_size"],
+            method=made["method"],
+            **{key: made[key] for key in ("size", "pool_size") if key in made},
             provenance={"proposals": name},
         )
         for checkpoint in checkpoints:

@@ -19,6 +19,7 @@ import torch
 from vsa_lite.alignment.model import AlignmentModel
 from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.checkpoints import load_checkpoint, save_checkpoint
+from vsa_lite.cli_options import regions_in_words
 from vsa_lite.data.karpathy import load_flickr8k
 from vsa_lite.data.records import Dataset
 from vsa_lite.evaluation.ranking import rank_scores, score_all, summarise_ranks
@@ -31,14 +32,6 @@ from vsa_lite.words.vocabulary import Vocabulary
 from vsa_lite.words.word2vec import load_word_vectors
 
 RESULTS = Path(__file__).parent.parent / "results" / "flickr8k_alignment.json"
-
-
-def regions_in_words(regions: int | None, provenance: dict) -> str:
-    """Which regions a run sees, for its entry in the results."""
-    if regions == 1:
-        return "whole picture only"
-    count = regions or provenance["shape"][1]
-    return f"whole picture and {count - 1} regions: {provenance['proposals']}"
 
 
 def rank_together(models: list[AlignmentModel], pairs: Pairs) -> dict[str, float]:
@@ -64,7 +57,7 @@ def measure_together(name: str, folders: list[Path], dataset: Dataset, store: Fe
         dataset="flickr8k",
         split="test",
         backbone=store.provenance["backbone"],
-        regions=regions_in_words(regions, store.provenance),
+        regions=regions_in_words(store.provenance, regions),
         config={
             "about": "the sum of the scores",
             "seeds": [checkpoint.provenance["seed"] for checkpoint in checkpoints],
@@ -83,14 +76,17 @@ def main() -> None:
     parser.add_argument("--run", required=True, choices=ALIGNMENT, nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--words", type=Path, help="word vectors of `vsa-lite train words`; random without")
+    parser.add_argument("--mirrored", type=Path, help="features of the mirrored pictures, to train on as well")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoints and the training states")
     parser.add_argument("--together", action="store_true", help="search with all seeds of each run together")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     dataset = load_flickr8k(Path(os.environ["VSA_LITE_DATA"]) / "flickr8k")
     store = FeatureStore(arguments.features)
     vocabulary = Vocabulary.from_dataset(dataset)
+    mirrored = FeatureStore(arguments.mirrored) if arguments.mirrored else None
     vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
     if arguments.together:
         for name in arguments.run:
@@ -102,7 +98,16 @@ def main() -> None:
             training = TrainingConfig(**recipe.training, seed=seed)
             folder = arguments.out / f"{name}-{seed}"
             checkpoint = train_alignment(
-                dataset, store, vocabulary, vectors, recipe.model, training, regions=recipe.regions, folder=folder
+                dataset,
+                store,
+                vocabulary,
+                vectors,
+                recipe.model,
+                training,
+                regions=recipe.regions,
+                mirrored=mirrored,
+                folder=folder,
+                device=arguments.device,
             )
             test = Pairs(dataset.split("test"), store, vocabulary, recipe.regions)
             metrics = evaluate_ranking(checkpoint.model, test)
@@ -115,12 +120,13 @@ def main() -> None:
                 dataset="flickr8k",
                 split="test",
                 backbone=store.provenance["backbone"],
-                regions=regions_in_words(recipe.regions, store.provenance),
+                regions=regions_in_words(store.provenance, recipe.regions),
                 config={
                     "about": recipe.about,
                     "model": checkpoint.model.config_dict(),
                     "training": recipe.training,
                     "words": "word2vec of the training captions" if vectors is not None else "random",
+                    "mirrored": mirrored is not None,
                     "features": store.provenance,
                 },
                 seed=seed,

@@ -377,6 +377,25 @@ def test_fewer_regions_can_be_asked_for(dataset, store, vocabulary):
         Pairs(dataset, store, vocabulary, regions=0)
 
 
+def test_mirrored_pictures_make_every_pair_count_twice(dataset, store, backbone, vocabulary, tmp_path):
+    options = {"count": 4, "size": 64, "batch_size": 2, "progress": False}
+    mirrored = extract_features(dataset, backbone, four_regions, tmp_path / "m", mirror=True, **options)
+    pairs, plain = Pairs(dataset, store, vocabulary, 3, mirrored), Pairs(dataset, store, vocabulary, 3)
+    other = Pairs(dataset, mirrored, vocabulary, 3)
+    assert len(pairs) == 2 * len(plain) == 24
+    mixed, first, second = pairs.batch([0, 13, 5, 23]), plain.batch([0, 1, 5, 11]), other.batch([0, 1, 5, 11])
+    for name in ("image_ids", "tokens", "word_mask", "region_mask"):
+        assert torch.equal(getattr(mixed, name), getattr(first, name))
+    for name in ("regions", "boxes"):
+        for row, source in enumerate((first, second, first, second)):
+            assert torch.equal(getattr(mixed, name)[row], getattr(source, name)[row])
+    assert not torch.equal(mixed.boxes, first.boxes)
+    assert torch.equal(pairs.pictures([2])[0], plain.pictures([2])[0])
+    assert torch.equal(pairs.feature_statistics()[0], plain.feature_statistics()[0])
+    with pytest.raises(ValueError, match=r"is no mirrored .*: mirrored differ"):
+        Pairs(dataset, store, vocabulary, mirrored=store)
+
+
 def test_a_picture_that_could_not_be_read_is_left_out_with_one_warning(dataset, backbone, vocabulary, tmp_path):
     dataset[2].picture.write_bytes(b"broken")
     with pytest.warns(UserWarning, match="skipped 1 pictures"):

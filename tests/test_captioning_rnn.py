@@ -226,6 +226,22 @@ def test_standardised_features_are_what_the_picture_is_read_from():
     assert model(features, tokens, mask).isfinite().all()
 
 
+def test_word_vectors_are_taken_over_at_the_size_of_a_random_start():
+    model = MultimodalRNN(6, 4, hidden_size=8, embedding_size=5, generator=torch.Generator().manual_seed(0))
+    before = model.embedding.weight.detach().clone()
+    matrix = 100 * torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    matrix[0] = 0  # END has no vector
+    model.set_word_vectors(matrix)
+    after = model.embedding.weight
+    assert torch.equal(after[[0, 6]], before[[0, 6]])
+    ratio = after[1:6] / matrix[1:]
+    assert torch.allclose(ratio, ratio[0, 0].expand(5, 5))
+    assert float(after[1:6].detach().pow(2).mean().sqrt()) == pytest.approx(3**-0.5)
+    for bad in (matrix[:5], matrix[:, :4], matrix.log()):
+        with pytest.raises(ValueError, match="word vectors must be 6 x 5 finite numbers"):
+            model.set_word_vectors(bad)
+
+
 def test_weights_come_from_the_generator():
     torch.manual_seed(0)
     first = small(seed=3).state_dict()

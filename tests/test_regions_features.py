@@ -366,6 +366,25 @@ def test_crop_features_are_those_of_the_cut_out_pictures(dataset, backbone, tmp_
     assert "size" not in store.provenance
 
 
+@pytest.mark.parametrize("method", ["align", "crop"])
+def test_a_mirrored_picture_and_its_regions(dataset, backbone, tmp_path, method):
+    store = extract(dataset, backbone, tmp_path / "s", method=method, mirror=True)
+    assert store.provenance["mirrored"] is True
+    for row, record in enumerate(dataset):
+        mirrored = record.image().convert("RGB").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        whole = backbone.vectors(backbone.transform.pixels(mirrored)[None])[0]
+        np.testing.assert_allclose(store.features[row, 0], whole.numpy(), atol=2e-3, rtol=2e-3)
+        boxes = torch.tensor([[0, 0, 1, 1], [0.5, 0, 1, 0.5], [0, 0.25, 0.5, 1], [0, 0, 0, 0]])
+        np.testing.assert_array_equal(store.boxes[row], boxes.numpy())
+        if method == "crop":
+            others = backbone.vectors(warp_crops(mirrored, boxes[1:3], 32))
+        else:
+            others = backbone.region_vectors(backbone.transform.pixels(mirrored, 64)[None], boxes[None])[0, 1:3]
+        np.testing.assert_allclose(store.features[row, 1:3], others.numpy(), atol=2e-3, rtol=2e-3)
+    with pytest.raises(StoreError, match="mirrored differ"):
+        extract(dataset, backbone, tmp_path / "s", method=method)
+
+
 def test_warped_crops_show_their_box():
     colours = np.zeros((20, 40, 3), dtype=np.uint8)
     colours[:, :20], colours[:, 20:] = (200, 0, 0), (0, 0, 200)

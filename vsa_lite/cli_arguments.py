@@ -12,6 +12,7 @@ from vsa_lite.cli_help import (
     add_backbone_options,
     add_command,
     add_data_argument,
+    add_device_option,
 )
 from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, CAPTION_RECIPES
 from vsa_lite.recipes import Recipe
@@ -97,9 +98,12 @@ def _add_extract(commands) -> None:
     )
     command.add_argument("--pool-size", type=int, metavar="N", help="side of a pooled region, in cells (default: 7)")
     command.add_argument("--batch-size", type=int, default=4, metavar="N", help="pictures at a time (default: 4)")
+    command.add_argument(
+        "--mirror", action="store_true", help="see every picture in a mirror: a second view to train on"
+    )
     command.add_argument("--limit", type=int, metavar="N", help="only the first N pictures of each split, for a try")
     command.add_argument("--restart", action="store_true", help="throw away what is in FEATURES")
-    command.add_argument("--device", default="cpu", help="where the CNN runs: cpu, cuda, mps (default: cpu)")
+    add_device_option(command)
 
 
 def _add_training_options(command: argparse.ArgumentParser, out: str) -> None:
@@ -115,6 +119,7 @@ def _add_recipe_options(command: argparse.ArgumentParser, recipes: dict[str, Rec
     _add_training_options(command, "the checkpoint (.safetensors)")
     command.add_argument("--batch-size", type=int, metavar="N", help="items a step (default: the recipe's)")
     command.add_argument("--learning-rate", type=float, metavar="X", help="the highest one (default: the recipe's)")
+    add_device_option(command)
     command.add_argument("--folder", metavar="STATE", help="where the training state is kept (default: beside FILE)")
     command.add_argument("--restart", action="store_true", help="throw away the training state")
 
@@ -176,7 +181,8 @@ def _add_train(commands) -> None:
     add_data_argument(command)
     command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
     command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
-    _add_recipe_options(command, ALIGNMENT_RECIPES, "best")
+    _add_recipe_options(command, ALIGNMENT_RECIPES, "quick")
+    _add_mirrored(command)
     _add_minimum_count(command)
 
     command = add_command(
@@ -190,7 +196,9 @@ def _add_train(commands) -> None:
     )
     add_data_argument(command)
     command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
-    _add_recipe_options(command, CAPTION_RECIPES, "rnn")
+    command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
+    _add_recipe_options(command, CAPTION_RECIPES, "quick")
+    _add_mirrored(command)
     _add_minimum_count(command)
 
     command = add_command(
@@ -211,7 +219,15 @@ def _add_train(commands) -> None:
     )
     command.add_argument("--minimum-words", type=int, default=2, metavar="N", help="of a snippet (default: 2)")
     command.add_argument("--maximum-words", type=int, metavar="N", help="of a snippet (default: no limit)")
-    _add_recipe_options(command, CAPTION_RECIPES, "rnn")
+    _add_recipe_options(command, CAPTION_RECIPES, "quick")
+
+
+def _add_mirrored(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--mirrored",
+        metavar="FEATURES",
+        help="also train on these, made by `extract --mirror`; an epoch is twice as long",
+    )
 
 
 def _add_minimum_count(command: argparse.ArgumentParser) -> None:
@@ -234,6 +250,7 @@ def _add_evaluate(commands) -> None:
     command.add_argument(
         "features", metavar="FEATURES", help="features of this data, by the CNN of the model's training"
     )
+    add_device_option(command)
     command.add_argument("--split", choices=("train", "val", "test"), default="test", help="(default: test)")
     command.add_argument("--grounding", action="store_true", help="do words find their things? needs data with boxes")
     command.add_argument("--beta", type=float, metavar="X", help="ground by the chain with this reward for staying")

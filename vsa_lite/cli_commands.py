@@ -11,6 +11,7 @@ from vsa_lite.checkpoints import Checkpoint, load_checkpoint
 from vsa_lite.cli_options import (
     backbone_from,
     check_same_features,
+    device_from,
     first_of_each_split,
     load_data,
     open_store,
@@ -55,6 +56,7 @@ def extract(arguments: argparse.Namespace) -> None:
     from vsa_lite.regions.features import extract_features
 
     set_threads(arguments.threads)
+    device = device_from(arguments.device)
     dataset = first_of_each_split(load_data(arguments.data, arguments.data_seed), arguments.limit)
     backbone, own = backbone_from(arguments)
     regions, about = regions_from(arguments, arguments.regions)
@@ -70,12 +72,13 @@ def extract(arguments: argparse.Namespace) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
     store = extract_features(
         dataset,
-        backbone.to(arguments.device),
+        backbone.to(device),
         regions,
         arguments.out,
         count=arguments.regions,
         method=arguments.method,
         batch_size=arguments.batch_size,
+        mirror=arguments.mirror,
         provenance=about,
         restart=arguments.restart,
         progress=not arguments.quiet,
@@ -96,7 +99,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     set_threads(arguments.threads)
     if (arguments.record is None) != (arguments.name is None):
         raise ValueError("--record and --name go together: a file for the figures, and the name of the run")
+    device = device_from(arguments.device)
     checkpoint = load_checkpoint(arguments.checkpoint)
+    checkpoint.model.to(device)
     dataset = load_data(arguments.data, arguments.data_seed)
     store = open_store(arguments.features, dataset, arguments.data_seed)
     made = checkpoint.provenance["features"]

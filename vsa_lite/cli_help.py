@@ -49,6 +49,11 @@ def add_data_argument(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data-seed", type=int, default=0, metavar="N", help="seed of scenes (default: 0)")
 
 
+def add_device_option(command: argparse.ArgumentParser) -> None:
+    """Where networks run."""
+    command.add_argument("--device", default="cpu", help="where the network runs: cpu, cuda, mps (default: cpu)")
+
+
 def add_backbone_options(command: argparse.ArgumentParser) -> None:
     """The CNN that sees a picture, its weights and its input, and where regions come from."""
     command.add_argument("--backbone", required=True, help="the CNN, see below")

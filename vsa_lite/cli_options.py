@@ -222,7 +222,8 @@ def regions_in_words(features: dict, regions: int | None) -> str:
     count = regions or features["shape"][1]
     if count == 1:
         return "whole picture only"
-    return f"{features.get('proposals', 'unknown proposals')}, best {count - 1} and the whole picture"
+    cropped = ", cropped" if features.get("method") == "crop" else ""
+    return f"{features.get('proposals', 'unknown proposals')}, best {count - 1} and the whole picture{cropped}"
 
 
 def check_same_features(made: dict, wanted: dict, where: str, model: str) -> None:
@@ -257,3 +258,15 @@ def set_threads(threads: int | None) -> None:
     if threads < 1:
         raise ValueError(f"--threads must be at least 1, got {threads}")
     torch.set_num_threads(threads)
+
+
+def device_from(name: str) -> torch.device:
+    """The device of this name.
+
+    Raises:
+        ValueError: if there is none here.
+    """
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:  # CPU-only builds of torch assert
+        raise ValueError(f"--device {name}: not here ({str(error).splitlines()[0]}); cpu always works") from error

@@ -13,11 +13,12 @@ import torch
 from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.captioning.regions import RegionSnippets
 from vsa_lite.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from vsa_lite.cli_options import check_same_features, load_data, open_store, set_threads
+from vsa_lite.cli_options import check_same_features, device_from, load_data, open_store, set_threads
 from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, CAPTION_RECIPES, recipe_name
 from vsa_lite.data.records import Dataset
 from vsa_lite.pipeline import infer_snippets, train_alignment, train_captioner, train_region_captioner
 from vsa_lite.recipes import Recipe
+from vsa_lite.regions.store import FeatureStore
 from vsa_lite.training import TrainingConfig
 from vsa_lite.words.vocabulary import Vocabulary
 from vsa_lite.words.word2vec import load_word_vectors, save_word_vectors, train_word2vec
@@ -92,6 +93,11 @@ def _training(arguments: argparse.Namespace, recipe: Recipe) -> TrainingConfig:
     return TrainingConfig(**{**recipe.training, **changes, "seed": arguments.seed})
 
 
+def _mirrored(arguments: argparse.Namespace, dataset: Dataset) -> FeatureStore | None:
+    """The features of the mirrored pictures, if there are any."""
+    return open_store(arguments.mirrored, dataset, arguments.data_seed) if arguments.mirrored else None
+
+
 def _state_folder(arguments: argparse.Namespace) -> Path:
     """Where the training state is kept; empty after --restart."""
     out = Path(arguments.out)
@@ -120,8 +126,9 @@ def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, training: Trai
 def alignment(arguments: argparse.Namespace) -> None:
     """`train alignment`."""
     set_threads(arguments.threads)
+    device = device_from(arguments.device)
     dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
-    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "best")
+    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
     recipe = ALIGNMENT_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
     store = open_store(arguments.features, dataset, arguments.data_seed)
@@ -135,7 +142,9 @@ def alignment(arguments: argparse.Namespace) -> None:
         recipe.model | ({"word_size": vectors.size} if vectors else {}),
         training,
         regions=recipe.regions,
+        mirrored=_mirrored(arguments, dataset),
         folder=folder,
+        device=device,
         progress=not arguments.quiet,
     )
     _write(arguments, checkpoint, training)
@@ -144,14 +153,25 @@ def alignment(arguments: argparse.Namespace) -> None:
 def captions(arguments: argparse.Namespace) -> None:
     """`train captions`."""
     set_threads(arguments.threads)
+    device = device_from(arguments.device)
     dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
-    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "rnn")
+    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
     recipe = CAPTION_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
     store = open_store(arguments.features, dataset, arguments.data_seed)
     vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
+    vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
     checkpoint = train_captioner(
-        dataset, store, vocabulary, deepcopy(recipe.model), training, folder=folder, progress=not arguments.quiet
+        dataset,
+        store,
+        vocabulary,
+        recipe.model | ({"embedding_size": vectors.size} if vectors else {}),
+        training,
+        word_vectors=vectors,
+        mirrored=_mirrored(arguments, dataset),
+        folder=folder,
+        device=device,
+        progress=not arguments.quiet,
     )
     _write(arguments, checkpoint, training)
 
@@ -159,8 +179,9 @@ def captions(arguments: argparse.Namespace) -> None:
 def region_captions(arguments: argparse.Namespace) -> None:
     """`train region-captions`: the alignment cuts sentences into snippets, and these teach the RNN."""
     set_threads(arguments.threads)
+    device = device_from(arguments.device)
     dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
-    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "rnn")
+    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
     recipe = CAPTION_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
     store = open_store(arguments.features, dataset, arguments.data_seed)
@@ -179,6 +200,7 @@ def region_captions(arguments: argparse.Namespace) -> None:
         training,
         dataset_name=dataset.name,
         folder=folder,
+        device=device,
         progress=not arguments.quiet,
     )
     _write(arguments, checkpoint, training, beta=arguments.beta, **limits)

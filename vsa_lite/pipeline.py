@@ -27,21 +27,26 @@ from vsa_lite.words.vocabulary import Vocabulary
 from vsa_lite.words.word2vec import WordVectors
 
 
+def _device(model: torch.nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
 def embed_pictures(model: AlignmentModel, pairs: Pairs, batch_size: int = 200) -> tuple[Tensor, Tensor]:
-    """v and the region mask of every picture of `pairs`: [images, regions, h], [images, regions]."""
-    parts = []
+    """v [images, regions, h] and the region mask [images, regions] of every picture, on the model's device."""
+    parts, device = [], _device(model)
     with torch.inference_mode():
         for start in range(0, len(pairs.image_ids), batch_size):
             features, mask, _ = pairs.pictures(range(start, min(start + batch_size, len(pairs.image_ids))))
-            parts.append((model.embed_regions(features, mask), mask))
+            mask = mask.to(device)
+            parts.append((model.embed_regions(features.to(device), mask), mask))
     return torch.cat([v for v, _ in parts]), torch.cat([mask for _, mask in parts])
 
 
 def embed_sentences(
     model: AlignmentModel, tokens: Sequence[Sequence[int]], batch_size: int = 500
 ) -> tuple[Tensor, Tensor]:
-    """s and the word mask of sentences: [sentences, words, h], [sentences, words]."""
-    padded, mask = pad_tokens(tokens)
+    """s [sentences, words, h] and the word mask [sentences, words] of sentences, on the model's device."""
+    padded, mask = (part.to(_device(model)) for part in pad_tokens(tokens))
     with torch.inference_mode():
         parts = []
         for start in range(0, len(padded), batch_size):
@@ -57,8 +62,8 @@ def evaluate_ranking(model: AlignmentModel, pairs: Pairs) -> dict[str, float]:
     model.eval()
     v, region_mask = embed_pictures(model, pairs)
     s, word_mask = embed_sentences(model, pairs.tokens)
-    config = model.config
-    return rank(v, region_mask, s, word_mask, pairs.sentence_image, config.score, config.normalisation)
+    config, sentence_image = model.config, pairs.sentence_image.to(v.device)
+    return rank(v, region_mask, s, word_mask, sentence_image, config.score, config.normalisation)
 
 
 def train_alignment(
@@ -70,8 +75,10 @@ def train_alignment(
     training: TrainingConfig,
     *,
     regions: int | None = None,
+    mirrored: FeatureStore | None = None,
     validation_images: int = 500,
     folder: str | Path | None = None,
+    device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Checkpoint:
     """Train an alignment model on the training split, choosing the epoch by recall on the validation split.
@@ -84,11 +91,13 @@ def train_alignment(
         model: settings of :class:`AlignmentConfig` other than the sizes of vocabulary and features.
         training: how to train; its seed also decides the model's first weights.
         regions: use only the first so many regions of a picture; 1 for the whole picture alone.
+        mirrored: features of the same pictures in a mirror, to train on as well; an epoch is then twice as long.
         validation_images: pictures of the validation split, the first ones, that an epoch is judged on.
         folder: where the state is kept, to go on after a kill.
+        device: where the model is trained; it comes back on the CPU.
         progress: show a bar.
     """
-    pairs = Pairs(dataset.split("train"), store, vocabulary, regions)
+    pairs = Pairs(dataset.split("train"), store, vocabulary, regions, mirrored)
     val = Dataset(dataset.name, dataset.split("val").records[:validation_images])
     validation = Pairs(val, store, vocabulary, regions)
     with torch.random.fork_rng():
@@ -98,6 +107,7 @@ def train_alignment(
     network.standardise(*pairs.feature_statistics())
     if word_vectors is not None:
         network.set_word_vectors(word_vectors.matrix(vocabulary))
+    network.to(device)
 
     def validate() -> dict[str, float]:
         metrics = evaluate_ranking(network, validation)
@@ -114,12 +124,13 @@ def train_alignment(
         validate=validate,
         metric="mean_recall",
         folder=folder,
-        identity=identity | {"regions": regions},
+        identity=identity | {"regions": regions, "mirrored": mirrored is not None},
         plateau=plateau.get(config.loss),
         progress=progress,
     )
     provenance = {"dataset": dataset.name, "features": store.provenance, "regions": regions, "seed": training.seed}
-    return Checkpoint(network, vocabulary, {"history": history.epochs, "seconds": history.seconds}, provenance)
+    provenance["mirrored"] = mirrored is not None
+    return Checkpoint(network.cpu(), vocabulary, {"history": history.epochs, "seconds": history.seconds}, provenance)
 
 
 def infer_snippets(
@@ -138,7 +149,7 @@ def infer_snippets(
     found: list[RegionPair] = []
     for start in range(0, len(pairs), batch_size):
         batch = pairs.batch(range(start, min(start + batch_size, len(pairs))))
-        unary = model.products(batch)
+        unary = model.products(batch.to(_device(model))).cpu()
         reward = relative_beta(unary, batch.word_mask, batch.region_mask, beta)
         path, _ = best_path(unary, batch.word_mask, batch.region_mask, reward)
         found += region_pairs(batch.image_ids, path, batch.tokens, batch.word_mask, **limits)
@@ -150,7 +161,7 @@ def write_captions(
 ) -> list[list[str]]:
     """A sentence, as words, for each row of features [images, d]; beam size 1 is greedy."""
     sentences: list[list[str]] = []
-    for part in features.split(batch_size):
+    for part in features.to(_device(model)).split(batch_size):
         captions = greedy(model, part) if beam_size == 1 else beam_search(model, part, beam_size)
         sentences += [vocabulary.decode(tokens) for tokens in captions.tokens]
     return sentences
@@ -182,7 +193,7 @@ def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: 
         for start in range(0, len(items), batch_size):
             batch = items.batch(range(start, min(start + batch_size, len(items))))
             n = int(batch.word_mask.sum()) + len(batch)
-            total, words = total + float(model.loss(batch)) * n, words + n
+            total, words = total + float(model.loss(batch.to(_device(model)))) * n, words + n
     model.train(training)
     return math.exp(total / words) if total / words < 700 else math.inf
 
@@ -194,7 +205,10 @@ def train_captioner(
     model: dict,
     training: TrainingConfig,
     *,
+    word_vectors: WordVectors | None = None,
+    mirrored: FeatureStore | None = None,
     folder: str | Path | None = None,
+    device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Checkpoint:
     """Train the multimodal RNN on whole pictures, choosing the epoch by BLEU-4 of greedy sentences on validation.
@@ -205,9 +219,10 @@ def train_captioner(
         vocabulary: made from the training split.
         model: settings of :class:`MultimodalRNN` other than the sizes of vocabulary and features.
         training: how to train; its seed also decides the model's first weights.
-        folder, progress: as for :func:`train_alignment`.
+        word_vectors: where W_w starts, of the model's embedding size; None for random.
+        mirrored, folder, device, progress: as for :func:`train_alignment`.
     """
-    pairs = Pairs(dataset.split("train"), store, vocabulary, regions=1)
+    pairs = Pairs(dataset.split("train"), store, vocabulary, 1, mirrored)
     validation = Pairs(dataset.split("val"), store, vocabulary, regions=1)
 
     def validate(network: MultimodalRNN) -> dict[str, float]:
@@ -224,8 +239,10 @@ def train_captioner(
         validate,
         "bleu_4",
         True,
-        {"dataset": dataset.name, "trained_on": "whole pictures"},
+        {"dataset": dataset.name, "trained_on": "whole pictures", "mirrored": mirrored is not None},
+        word_vectors,
         folder,
+        device,
         progress,
     )
 
@@ -239,6 +256,7 @@ def train_region_captioner(
     *,
     dataset_name: str,
     folder: str | Path | None = None,
+    device: torch.device | str = "cpu",
     progress: bool = True,
 ) -> Checkpoint:
     """Train the multimodal RNN on the regions and snippets that the alignment found; perplexity chooses the epoch.
@@ -246,7 +264,7 @@ def train_region_captioner(
     Args:
         snippets, validation: of the training and of the validation split.
         vocabulary: the alignment's.
-        model, training, folder, progress: as for :func:`train_captioner`.
+        model, training, folder, device, progress: as for :func:`train_captioner`.
         dataset_name: for the checkpoint's provenance.
     """
     sample = snippets.features(np.unique(np.linspace(0, len(snippets) - 1, min(20_000, len(snippets))).astype(int)))
@@ -266,7 +284,9 @@ def train_region_captioner(
         "perplexity",
         False,
         {"dataset": dataset_name, "trained_on": "regions and snippets of the alignment"},
+        None,
         folder,
+        device,
         progress,
     )
 
@@ -282,13 +302,18 @@ def _train_rnn(
     metric: str,
     maximise: bool,
     provenance: dict,
+    word_vectors: WordVectors | None,
     folder: str | Path | None,
+    device: torch.device | str,
     progress: bool,
 ) -> Checkpoint:
     generator = torch.Generator().manual_seed(training.seed)
     network = MultimodalRNN(len(vocabulary), store.feature_size, **model, generator=generator)
     network.standardise(*statistics)
     network.set_output_bias(vocabulary.counts)
+    if word_vectors is not None:
+        network.set_word_vectors(word_vectors.matrix(vocabulary))
+    network.to(device)
     identity = {"model": network.config_dict(), "vocabulary": vocabulary.digest(), "store": store.provenance}
     history = train(
         network,
@@ -303,4 +328,4 @@ def _train_rnn(
         progress=progress,
     )
     provenance = provenance | {"features": store.provenance, "regions": 1, "seed": training.seed}
-    return Checkpoint(network, vocabulary, {"history": history.epochs, "seconds": history.seconds}, provenance)
+    return Checkpoint(network.cpu(), vocabulary, {"history": history.epochs, "seconds": history.seconds}, provenance)

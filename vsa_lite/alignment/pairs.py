@@ -27,6 +27,8 @@ class Pairs:
         store: features of at least its pictures.
         vocabulary: turns tokens into indices; unknown words are dropped.
         regions: use only the first so many regions of each picture; 1 is the whole picture alone.
+        mirrored: features of the same pictures seen in a mirror (`extract_features` with `mirror`). Every pair then
+            counts twice: item i + n is pair i, of n, with the mirrored picture.
 
     Attributes:
         image_ids: the pictures, in order; [images].
@@ -34,18 +36,30 @@ class Pairs:
         tokens: word indices of each sentence.
 
     Raises:
-        ValueError: if the store was made from another data set, or nothing is left.
+        ValueError: if a store was made from another data set, the mirrored one is none or in another way, or nothing
+            is left.
+        StoreError: if the mirrored store lacks a picture.
     """
 
     def __init__(
-        self, dataset: Dataset, store: FeatureStore, vocabulary: Vocabulary, regions: int | None = None
+        self,
+        dataset: Dataset,
+        store: FeatureStore,
+        vocabulary: Vocabulary,
+        regions: int | None = None,
+        mirrored: FeatureStore | None = None,
     ) -> None:
         if regions is not None and regions < 1:
             raise ValueError(f"regions must be at least 1 (the whole picture), got {regions}")
         made_from = store.provenance.get("dataset", dataset.name)
         if made_from != dataset.name:  # image ids alone may fit by chance
             raise ValueError(f"{store.path} holds features of {made_from!r}, not of {dataset.name!r}")
-        self.store, self.vocabulary, self.regions = store, vocabulary, regions
+        if mirrored is not None:
+            wanted = {**store.provenance, "mirrored": True, "failures": None}
+            changed = [key for key in wanted if wanted[key] != {**mirrored.provenance, "failures": None}.get(key)]
+            if changed:
+                raise ValueError(f"{mirrored.path} is no mirrored {store.path}: {', '.join(changed)} differ")
+        self.store, self.vocabulary, self.regions, self.mirrored = store, vocabulary, regions, mirrored
         self.records, self.tokens, rows, without_words = [], [], [], 0
         self.sentences = []  # (picture's row, the sentence's number in its record)
         missing = [record.name for record in dataset if record.image_id not in store]
@@ -73,26 +87,37 @@ class Pairs:
         self.image_ids = np.array([record.image_id for record in self.records])
         self.sentence_image = torch.tensor(rows)
         self._store_rows = store.rows(self.image_ids)
+        self._mirrored_rows = mirrored.rows(self.image_ids) if mirrored is not None else None
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.tokens) * (1 if self.mirrored is None else 2)
 
-    def _read(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        stop = self.regions
-        features = torch.from_numpy(self.store.features[rows, :stop].astype(np.float32))
-        return features, torch.from_numpy(self.store.mask[rows, :stop]), torch.from_numpy(self.store.boxes[rows, :stop])
+    def _read(self, images: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, mask and boxes of pictures, by row in `image_ids`; `mirrored` says which are seen in the mirror."""
+        sources = [(slice(None), self.store, self._store_rows)]
+        if mirrored is not None and mirrored.any():
+            sources = [(~mirrored, self.store, self._store_rows), (mirrored, self.mirrored, self._mirrored_rows)]
+        count, stop = len(images), min(self.regions or self.store.mask.shape[1], self.store.mask.shape[1])
+        features = np.empty((count, stop, self.store.feature_size), dtype=np.float32)
+        mask, boxes = np.empty((count, stop), dtype=bool), np.empty((count, stop, 4), dtype=np.float32)
+        for where, store, store_rows in sources:
+            rows = store_rows[images[where]]
+            features[where] = store.features[rows, :stop]
+            mask[where], boxes[where] = store.mask[rows, :stop], store.boxes[rows, :stop]
+        return torch.from_numpy(features), torch.from_numpy(mask), torch.from_numpy(boxes)
 
     def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> Batch:
-        """The pairs with these numbers."""
+        """The items with these numbers."""
         indices = torch.as_tensor(indices)
-        images = self.sentence_image[indices].numpy()
-        tokens, word_mask = pad_tokens([self.tokens[i] for i in indices.tolist()])
-        features, region_mask, boxes = self._read(self._store_rows[images])
+        mirrored, pair = (indices >= len(self.tokens)).numpy(), indices % len(self.tokens)
+        images = self.sentence_image[pair].numpy()
+        tokens, word_mask = pad_tokens([self.tokens[i] for i in pair.tolist()])
+        features, region_mask, boxes = self._read(images, mirrored)
         return Batch(torch.from_numpy(self.image_ids[images]), features, region_mask, boxes, tokens, word_mask)
 
     def pictures(self, rows: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Features, mask and boxes of pictures, by their row in `image_ids`."""
-        return self._read(self._store_rows[np.asarray(rows)])
+        return self._read(np.asarray(rows))
 
     def feature_statistics(self, sample: int = 2000) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each feature over the real regions of up to `sample` pictures."""

@@ -126,6 +126,19 @@ class MultimodalRNN(nn.Module):
         self.feature_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
 
     @torch.no_grad()
+    def set_word_vectors(self, matrix: Float[Tensor, "V embedding"]) -> None:
+        """Start W_w from word2vec, scaled to the size of its random start; rows of zeros and START stay random."""
+        if matrix.shape != (self.vocabulary_size, self.embedding_size) or not matrix.isfinite().all():
+            raise ValueError(
+                f"word vectors must be {self.vocabulary_size} x {self.embedding_size} finite numbers, got shape "
+                f"{tuple(matrix.shape)}"
+            )
+        known = (matrix != 0).any(1)
+        words = self.embedding.weight[: self.vocabulary_size]
+        size = matrix[known].pow(2).mean().sqrt().clamp(min=1e-8) * math.sqrt(3)  # of uniform numbers in -1..1
+        words[known] = matrix[known].to(words) / size
+
+    @torch.no_grad()
     def set_output_bias(self, counts: Sequence[int] | Int[Tensor, " V"]) -> None:
         r"""Start from log word frequencies, :math:`b_o = \log(\mathrm{count} / \sum \mathrm{count})`.
 

@@ -48,10 +48,10 @@ class Transform:
         size = size or self.size
         return np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
 
-    def normalise(self, pixels: np.ndarray) -> Float[Tensor, "n 3 size size"]:
-        """uint8 [n, size, size, 3] as the network's float input, channels last in memory."""
-        x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float()  # (n, 3, size, size)
-        mean, std = torch.tensor(self.mean), torch.tensor(self.std)
+    def normalise(self, pixels: np.ndarray, device: torch.device | str = "cpu") -> Float[Tensor, "n 3 size size"]:
+        """uint8 [n, size, size, 3] as the network's float input on its device, channels last in memory."""
+        x = torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2).float()  # (n, 3, size, size)
+        mean, std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
         return (x.sub_(255 * mean[:, None, None])).div_(255 * std[:, None, None])
 
 
@@ -104,6 +104,13 @@ def fuse_batch_norm(module: nn.Module) -> None:
             module._modules[second] = nn.Identity()
 
 
+def _digest(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 class Backbone:
     """A frozen network that gives CNN(I_b), the activations immediately before its classifier.
 
@@ -144,6 +151,7 @@ class Backbone:
                 if parts.shape == whole.shape and torch.allclose(parts, whole, atol=tolerance, rtol=1e-3):
                     self.trunk, self.head = trunk, head
                     break
+        self._digest = _digest(self.module)  # before folding, whose last bits depend on the machine
         fuse_batch_norm(self.module)
         self.module.to(memory_format=torch.channels_last)
         self.device = torch.device("cpu")
@@ -158,15 +166,12 @@ class Backbone:
 
     def provenance(self) -> dict:
         """What to store beside features: name, transform, and a digest of the weights."""
-        digest = hashlib.sha256()
-        for key, value in sorted(self.module.state_dict().items()):
-            digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-        return {"backbone": self.name, "transform": asdict(self.transform), "weights": digest.hexdigest()[:16]}
+        return {"backbone": self.name, "transform": asdict(self.transform), "weights": self._digest}
 
     @torch.inference_mode()
     def vectors(self, pixels: np.ndarray) -> Float[Tensor, "n d"]:
         """Features of whole pictures, or of crops already warped: uint8 [n, size, size, 3]."""
-        x = self.transform.normalise(pixels).contiguous(memory_format=torch.channels_last).to(self.device)
+        x = self.transform.normalise(pixels, self.device).contiguous(memory_format=torch.channels_last)
         return self.module(x).float()
 
     @torch.inference_mode()
@@ -178,7 +183,7 @@ class Backbone:
         """
         if self.trunk is None:
             raise BackboneError(f"backbone {self.name} has no map to pool regions from: use method='crop'")
-        x = self.transform.normalise(pixels).contiguous(memory_format=torch.channels_last).to(self.device)
+        x = self.transform.normalise(pixels, self.device).contiguous(memory_format=torch.channels_last)
         return self.trunk(x).contiguous()
 
     @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -10,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -53,6 +54,7 @@ def extract_features(
     size: int = 448,
     pool_size: int = 7,
     batch_size: int = 4,
+    mirror: bool = False,
     provenance: dict | None = None,
     restart: bool = False,
     progress: bool = True,
@@ -73,6 +75,8 @@ def extract_features(
         size: side in pixels of the picture that regions are pooled from.
         pool_size: side of a pooled region, in cells.
         batch_size: pictures at a time; on a CPU few are quicker, since their maps stay in the cache.
+        mirror: see every picture in a mirror, left and right exchanged: a second view to train on. The boxes are those
+            of the mirrored picture.
         provenance: more about where the regions come from; another store content is refused by it.
         restart: throw away what is there.
 
@@ -90,6 +94,8 @@ def extract_features(
     if not len(dataset):
         raise ValueError(f"{dataset.name} holds no picture to extract from")
     about = {**backbone.provenance(), "dataset": dataset.name, "method": method, **(provenance or {})}
+    if mirror:
+        about |= {"mirrored": True}
     if method == "align":
         about |= {"size": size, "pool_size": pool_size}
     ids = [record.image_id for record in dataset]
@@ -105,6 +111,10 @@ def extract_features(
         except Exception as error:  # one bad picture must not stop a run of thousands
             return row, None, f"{type(error).__name__}: {error}"
         _check_regions(record.name, boxes, mask, count)
+        if mirror:
+            image = ImageOps.mirror(image)
+            turned = boxes[:, [2, 1, 0, 3]] * torch.tensor([-1.0, 1, -1, 1]) + torch.tensor([1.0, 0, 1, 0])
+            boxes = torch.where(mask[:, None], turned, boxes)
         crops = boxes[1:][mask[1:]]
         parts = transform.pixels(image, size) if method == "align" else warp_crops(image, crops, transform.size)
         return row, (transform.pixels(image), parts, boxes, mask), ""
@@ -169,7 +179,7 @@ def _read_ahead(prepare: Callable, rows: list[int], batch_size: int) -> Iterator
     batches = [list(group) for _, group in groupby(rows, lambda row: row // batch_size)]
     if not batches:
         return
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         waiting = [pool.submit(prepare, row) for row in batches[0]]
         for following in [*batches[1:], []]:
             current, waiting = waiting, [pool.submit(prepare, row) for row in following]
