@@ -180,6 +180,24 @@ def test_provenance_says_what_was_done_and_where_nothing_lies(work):
     assert str(work) not in (work / "features" / "store.json").read_text()
 
 
+def test_mirrored_pictures_and_word_vectors_are_trained_on(work, tmp_path, capsys):
+    options = [*backbone(work), "--regions", 6, "--quiet", "--mirror"]
+    assert run("extract", DATA, tmp_path / "mirrored", *options) == 0
+    assert FeatureStore(tmp_path / "mirrored").provenance["mirrored"] is True
+    both = [DATA, work / "features", "--words", work / "words.txt", "--mirrored", tmp_path / "mirrored", *COMMON]
+    for kind in ("alignment", "captions"):
+        out = tmp_path / f"{kind}.safetensors"
+        assert run("train", kind, *both, "--out", out) == 0
+        checkpoint = load_checkpoint(out)
+        assert checkpoint.provenance["mirrored"] is True
+        assert checkpoint.model.config_dict()["word_size" if kind == "alignment" else "embedding_size"] == 20
+        assert load_checkpoint(work / f"{kind}.safetensors").provenance["mirrored"] is False
+    capsys.readouterr()
+    wrong = [*both[:5], work / "features", *COMMON, "--out", tmp_path / "w.safetensors"]
+    assert run("train", "captions", *wrong) == 1
+    assert "mirrored differ" in capsys.readouterr().err
+
+
 def test_evaluate_prints_and_records_what_the_package_measures(work, tmp_path, capsys):
     from vsa_lite.alignment.pairs import Pairs
     from vsa_lite.evaluation.grounding import evaluate_grounding
@@ -479,7 +497,8 @@ def failing_commands(work: Path, folder: Path, own: str) -> dict[str, tuple[list
         "map size": ([*extract, *backbone(work), "--map-size", 0], "--map-size must be at least 1, got 0"),
         "limit": ([*extract, *backbone(work), "--limit", 0], "--limit must be at least 1, got 0"),
         "regions": ([*extract, *backbone(work), "--regions", 0], "--regions must be at least 1, got 0"),
-        "device": ([*extract, *backbone(work), "--device", "abacus"], "abacus"),
+        "device": ([*extract, *backbone(work), "--device", "abacus"], "--device abacus: not here"),
+        "device of a training": ([*train, "--device", "cuda:99"], "--device cuda:99: not here"),
         "other features there": (
             ["extract", DATA, features, *backbone(work), "--regions", 6, "--proposals", "windows"],
             "already holds features made from something else",

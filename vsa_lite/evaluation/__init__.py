@@ -1,0 +1,1 @@
+"""How good is it: searching, written sentences, found things."""

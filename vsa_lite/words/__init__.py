@@ -1,0 +1,1 @@
+"""From words to vectors: the vocabulary, word2vec, and the bidirectional network that reads a sentence."""
