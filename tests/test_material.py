@@ -1,0 +1,91 @@
+"""What chapters share is made once, and read after that; sliders show one picture of several."""
+
+import pytest
+from matplotlib.figure import Figure
+
+from vsa_lite import material
+from vsa_lite.figures import subplots
+from vsa_lite.frames import Frames
+from vsa_lite.material import Material
+from vsa_lite.training import TrainingConfig
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """Scenes of a few pictures, models of one epoch; calls that make something are counted."""
+    monkeypatch.setattr(material, "SCENES", {"train": 8, "val": 4, "test": 4})
+    for name in ("ALIGNMENT_TRAINING", "CAPTION_TRAINING"):
+        monkeypatch.setattr(material, name, TrainingConfig(epochs=1, batch_size=8))
+    things, scenes = material.make_single_things, material.make_scenes
+    monkeypatch.setattr(material, "make_single_things", lambda n: things(8))
+    monkeypatch.setattr(
+        material, "make_scenes", lambda train, val, test, seed=0: scenes(min(train, 8), val, test, seed)
+    )
+    made = []
+    for name in ("pretrain", "extract_features", "train_word2vec", "train_alignment", "train_captioner"):
+        original = getattr(material, name)
+
+        def counted(*arguments, name=name, original=original, **options):
+            made.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(material, name, counted)
+    return lambda: Material("scenes", tmp_path / "material"), made
+
+
+def test_parts_are_made_once_and_read_after_that(small):
+    new, made = small
+    first = new()
+    assert made == []
+    alignment, captions = first.alignment, first.captions
+    assert sorted(made) == ["extract_features", "pretrain", "train_alignment", "train_captioner", "train_word2vec"]
+    again = new()
+    assert again.alignment.model.config == alignment.model.config
+    assert again.captions.vocabulary.digest() == captions.vocabulary.digest()
+    assert again.store.provenance == first.store.provenance
+    assert len(again.pairs("test")) == len(first.pairs("test")) > 0
+    assert again.words.size == 64
+    assert len(made) == 5
+
+
+def test_sizes_and_what_photographs_need(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="size must be 'scenes' or 'flickr8k', got 'coco'"):
+        Material("coco")
+    monkeypatch.delenv("VSA_LITE_FEATURES", raising=False)
+    with pytest.raises(ValueError, match="let VSA_LITE_FEATURES name that folder"):
+        _ = Material("flickr8k", tmp_path).store
+    with pytest.raises(ValueError, match="only scenes have"):
+        _ = Material("flickr8k", tmp_path).cnn
+
+
+def picture(alt):
+    figure, axes = subplots(alt=alt)
+    axes.plot([0, 1])
+    return figure
+
+
+def test_frames_hold_every_picture_and_its_words():
+    frames = Frames([picture("a line"), picture("the same line")], [0.1, 0.2], "margin", first=1)
+    page = frames._repr_html_()
+    assert isinstance(frames.pictures[0], Figure)
+    assert page.count("<img") == 2
+    assert page.count('alt="') == 2
+    assert 'max="1"' in page
+    assert "<output>0.2</output>" in page
+    assert "http" not in page.split("data:image")[0]
+    assert repr(frames) == "0.1: a line\n0.2: the same line"
+    assert frames._repr_html_() != page  # each on a page has its own id
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "first", "message"),
+    [
+        ([], [], 0, "a label for each picture"),
+        (["a"], ["x", "y"], 0, "got 1 and 2"),
+        ([""], ["x"], 0, "the picture of 'x' has no text alternative"),
+        (["a"], ["x"], 1, "first must be from 0 to 0"),
+    ],
+)
+def test_frames_refuse_what_does_not_fit(pictures, labels, first, message):
+    with pytest.raises(ValueError, match=message):
+        Frames([picture(alt) for alt in pictures], labels, "margin", first)
