@@ -304,7 +304,8 @@ def test_without_out_the_picture_lies_where_one_is(work, tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def index(work):
     pytest.importorskip("faiss", reason="needs pip install 'vsa-lite[scale]'")
-    assert run("index", work / "alignment.safetensors", work / "features", work / "index", "--quiet") == 0
+    options = ["--sentences", DATA, "--kind", "codewords30", "--quiet"]
+    assert run("index", work / "alignment.safetensors", work / "features", work / "index", *options) == 0
     return work / "index"
 
 
@@ -338,16 +339,17 @@ def test_an_index_goes_on_and_keeps_its_model(work, index, tmp_path, monkeypatch
     from vsa_lite.regions.store import StoreWriter
 
     command = ["index", work / "alignment.safetensors", work / "features", tmp_path / "i", "--quiet"]
-    command += ["--batch-size", 5, "--kind", "IVF2,Flat", "--probes", 2]
+    command += ["--batch-size", 5]
     monkeypatch.setattr(StoreWriter, "write", stop_at(3, StoreWriter.write))
     assert run(*command) == 130
     assert "goes on from here" in capsys.readouterr().err
     assert run("search", tmp_path / "i", "a dog") == 1
     assert "unfinished: index again" in capsys.readouterr().err
     assert run(*command) == 0
-    assert "26 pictures, vectors of size 256, candidates by IVF2,Flat" in capsys.readouterr().out
+    assert "26 pictures, vectors of size 256, candidates by codewords256" in capsys.readouterr().out
     assert (tmp_path / "i" / "alignment.safetensors").read_bytes() == command[1].read_bytes()
-    assert run("search", tmp_path / "i", "a dog") == run("search", index, "a dog") == 0
+    search = ["a dog", "-k", 3, "--candidates", 20]
+    assert run("search", tmp_path / "i", *search) == run("search", index, *search) == 0
     first, second = np.array_split(capsys.readouterr().out.splitlines(), 2)
     assert first.tolist() == second.tolist()
 

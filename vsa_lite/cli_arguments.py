@@ -324,20 +324,27 @@ def _add_index(commands) -> None:
         "make an index of pictures, so that `vsa-lite search` finds those that fit a sentence; "
         "needs pip install 'vsa-lite[scale]'",
         "cli_search:index",
-        "vsa-lite index runs/alignment.safetensors runs/features runs/index",
+        "vsa-lite index runs/alignment.safetensors runs/features runs/index --sentences scenes",
+        DATA_HELP,
         resumes=True,
     )
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="of `vsa-lite train alignment`")
     command.add_argument("features", metavar="FEATURES", help="of the pictures, by the CNN of the model's training")
     command.add_argument("out", metavar="INDEX", help="folder for the index")
     command.add_argument(
+        "--sentences",
+        metavar="DATA",
+        help="learn codewords from its training sentences (default: from random ones of the model's words)",
+    )
+    command.add_argument("--data-seed", type=int, default=0, metavar="N", help="seed of scenes (default: 0)")
+    command.add_argument(
         "--kind",
-        metavar="FAISS",
-        help="of the candidates' index, in FAISS's words (default: Flat, and from 10,000 pictures on "
-        "IVF lists of float16)",
+        default="codewords256",
+        help="what finds candidates: codewords, so many, or one vector a picture in an index of FAISS's, such as Flat "
+        "or IVF1024,PQ64 (default: codewords256)",
     )
     command.add_argument(
-        "--probes", type=int, metavar="N", help="lists that a search looks into (default: one in sixteen)"
+        "--probes", type=int, metavar="N", help="lists of FAISS's that a search looks into (default: one in sixteen)"
     )
     command.add_argument("--batch-size", type=int, default=200, metavar="N", help="pictures at a time (default: 200)")
     command.add_argument("--restart", action="store_true", help="throw away what is in INDEX")
@@ -359,7 +366,7 @@ def _add_search(commands) -> None:
     command.add_argument(
         "--candidates", type=int, default=1000, metavar="N", help="pictures that are scored exactly (default: 1000)"
     )
-    command.add_argument("--exact", action="store_true", help="score every picture: slow, and needs no FAISS")
+    command.add_argument("--exact", action="store_true", help="score every picture: slow")
     command.add_argument("--data", metavar="DATA", help="the pictures' data set, for their names and for --out")
     command.add_argument("--data-seed", type=int, default=0, metavar="N", help="seed of scenes (default: 0)")
     command.add_argument("--out", metavar="FILE", help="show the pictures found: .html, .png, .svg or .pdf")

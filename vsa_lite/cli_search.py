@@ -22,7 +22,7 @@ KINDS = (".html", ".png", ".svg", ".pdf")
 def index(arguments: argparse.Namespace) -> None:
     """`index`."""
     from vsa_lite.regions.store import FeatureStore
-    from vsa_lite.searching.building import build_index
+    from vsa_lite.searching.building import build_index, random_sentences
 
     set_threads(arguments.threads)
     device = device_from(arguments.device)
@@ -30,10 +30,16 @@ def index(arguments: argparse.Namespace) -> None:
     store = FeatureStore(arguments.features)
     made = checkpoint.provenance["features"]
     check_same_features(store.provenance, made, arguments.features, arguments.checkpoint)
+    sentences = random_sentences(checkpoint.vocabulary)
+    if arguments.sentences:
+        train = load_data(arguments.sentences, arguments.data_seed).split("train")
+        known = [checkpoint.vocabulary.encode(sentence.tokens) for record in train for sentence in record.sentences]
+        sentences = [tokens for tokens in known if tokens]
     found = build_index(
         checkpoint.model.to(device),
         store,
         arguments.out,
+        sentences,
         regions=checkpoint.provenance.get("regions"),
         kind=arguments.kind,
         probes=arguments.probes,

@@ -1,7 +1,7 @@
-"""Building an index of pictures: v of all regions streams to disk, then FAISS learns one vector a picture.
+"""Building an index of pictures: v of all regions streams to disk, then what finds candidates is learned and made.
 
-Both stages go on where they were stopped. Memory holds a batch of pictures, a sample that FAISS learns from, and
-FAISS's own index of one vector a picture.
+The first stage goes on where it was stopped. Memory holds a batch of pictures, a sample to learn from, and FAISS's own
+index of one vector a picture if that is wanted; the table of codewords is written as it is made.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,16 +22,20 @@ from tqdm import tqdm
 
 from vsa_lite.alignment.model import AlignmentModel
 from vsa_lite.alignment.scores import Normalisation, Score
+from vsa_lite.data.batches import pad_tokens
+from vsa_lite.evaluation.ranking import score_all
 from vsa_lite.regions.store import FeatureStore, StoreError, StoreWriter
 from vsa_lite.searching.index import FORMAT, IndexFolderError, PictureIndex, faiss_library
+from vsa_lite.words.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import faiss
 
-EXACT_BELOW = 10_000  # pictures: so few means are compared faster than lists are looked up
-PROBED = 1 / 16  # share of the lists that a search looks into
+KIND = "codewords256"
+PROBED = 1 / 16  # share of FAISS's lists that a search looks into
 SAMPLE_PER_LIST = 50
-BATCH = 5000  # pictures whose means are taken at once
+BATCH = 2000  # pictures that stand in memory at once
+SENTENCES = 5000  # to learn codewords from
 
 
 def mean_regions(
@@ -49,24 +54,66 @@ def model_digest(model: AlignmentModel) -> str:
     return digest.hexdigest()[:16]
 
 
-def candidate_kind(pictures: int) -> str:
-    """The FAISS index, in FAISS's words, for so many pictures: every mean, or lists of near ones.
+def random_sentences(vocabulary: Vocabulary, count: int = SENTENCES, seed: int = 0) -> list[list[int]]:
+    """Sentences of 4 to 15 words drawn by how often each occurs: to learn codewords from, where there are no others."""
+    rng = np.random.default_rng(seed)
+    counts = np.array([0, *vocabulary.counts[1:]], dtype=np.float64)  # END is no word
+    return [rng.choice(len(counts), length, p=counts / counts.sum()).tolist() for length in rng.integers(4, 16, count)]
 
-    There are about 4 sqrt(n) lists, a power of two; means are kept as float16.
+
+def embed_sample(model: AlignmentModel, sentences: Sequence[Sequence[int]]) -> Float[Tensor, "words h"]:
+    """s of all words of some sentences, one after another."""
+    device, parts = next(model.parameters()).device, []
+    with torch.inference_mode():
+        for start in range(0, len(sentences), 500):
+            tokens, mask = (part.to(device) for part in pad_tokens(sentences[start : start + 500]))
+            parts.append(model.embed_words(tokens, mask)[mask].cpu())
+    return torch.cat(parts)
+
+
+def learn_codewords(words: Float[Tensor, "words h"], count: int, seed: int = 0) -> Float[Tensor, "codewords h"]:
+    """Directions of words in so many groups, by k-means of vectors of length 1.
+
+    Raises:
+        ValueError: for fewer words (of a length above 0) than codewords.
+        ImportError: without FAISS.
     """
-    if pictures < EXACT_BELOW:
-        return "Flat"
-    return f"IVF{2 ** round(np.log2(4 * pictures**0.5))},SQfp16"
+    words = words[words.norm(dim=1) > 0]
+    if not 1 <= count <= len(words):
+        raise ValueError(f"codewords must be 1 to the number of words to learn from, {len(words)}, got {count}")
+    unit = torch.nn.functional.normalize(words, dim=1).numpy()
+    options = {"niter": 15, "spherical": True, "min_points_per_centroid": 1, "seed": seed}
+    means = faiss_library().Kmeans(words.shape[1], count, **options)
+    means.train(unit)
+    return torch.from_numpy(means.centroids.copy())
 
 
-def build_candidates(
-    vectors: FeatureStore, kind: str | None = None, seed: int = 0, progress: bool = True
-) -> faiss.Index:
+def write_products(
+    vectors: FeatureStore,
+    codewords: Float[Tensor, "codewords h"],
+    path: str | Path,
+    score: Score = "max",
+    progress: bool = True,
+) -> None:
+    r"""The table :math:`m_{ck} = \max_i v_{ki} \cdot u_c` of all pictures, float16 [codewords, pictures], as a file.
+
+    For eq. 7 it is :math:`\sum_i \max(0, v_{ki} \cdot u_c)`: what one word u_c gives the picture.
+    """
+    n = len(vectors)
+    table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(len(codewords), n))
+    one = torch.ones(len(codewords), 1, dtype=torch.bool)
+    for start in tqdm(range(0, n, BATCH), desc="codewords", disable=not progress):
+        rows = slice(start, start + BATCH)
+        table[:, rows] = score_all(*_read(vectors, rows), codewords[:, None], one, score).T.numpy()
+    table.flush()
+
+
+def build_candidates(vectors: FeatureStore, kind: str, seed: int = 0, progress: bool = True) -> faiss.Index:
     """The FAISS index of one vector a picture.
 
     Args:
         vectors: v of all pictures.
-        kind: in FAISS's words, "IVF4096,PQ64" for example; None for :func:`candidate_kind`.
+        kind: in FAISS's words, "IVF4096,PQ64" for example.
         seed: chooses the pictures that FAISS learns lists and codes from.
         progress: show a bar.
 
@@ -75,7 +122,6 @@ def build_candidates(
         ImportError: without FAISS.
     """
     library, n = faiss_library(), len(vectors)
-    kind = kind or candidate_kind(n)
     try:
         index = library.index_factory(vectors.feature_size, kind, library.METRIC_INNER_PRODUCT)
         if not index.is_trained:
@@ -90,50 +136,70 @@ def build_candidates(
     return index
 
 
-def _means(vectors: FeatureStore, rows: slice | np.ndarray) -> np.ndarray:
+def _read(vectors: FeatureStore, rows: slice | np.ndarray) -> tuple[Tensor, Tensor]:
     v = torch.from_numpy(np.array(vectors.features[rows])).float()
-    return mean_regions(v, torch.from_numpy(np.array(vectors.mask[rows]))).numpy()
+    return v, torch.from_numpy(np.array(vectors.mask[rows]))
+
+
+def _means(vectors: FeatureStore, rows: slice | np.ndarray) -> np.ndarray:
+    return mean_regions(*_read(vectors, rows)).numpy()
 
 
 def finish_index(
     path: str | Path,
+    words: Float[Tensor, "words h"],
     score: Score = "max",
     normalisation: Normalisation = "sum",
-    kind: str | None = None,
+    kind: str = KIND,
     probes: int | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> PictureIndex:
-    """From vectors that lie ready in a folder to an index: makes the candidates, then writes `index.json`.
+    """From vectors that lie ready in a folder to an index: makes what finds candidates, then writes `index.json`.
 
     What is finished in the same way is left as it is.
 
     Args:
         path: folder of the index, with a finished store in `vectors/`.
+        words: s of some thousand words, to learn codewords from.
         score, normalisation: as for :func:`~vsa_lite.alignment.scores.alignment_scores`.
-        kind: of the candidates' index; see :func:`build_candidates`.
-        probes: how many of its lists a search looks into; None for one in sixteen.
-        seed, progress: see :func:`build_candidates`.
+        kind: "codewords256", or another number of them; or an index in FAISS's words, of one vector a picture:
+            "Flat", "IVF4096,SQfp16", "IVF4096,PQ64".
+        probes: how many lists of FAISS's a search looks into; None for one in sixteen.
+        seed: of what is learned.
+        progress: show a bar.
 
     Raises:
-        ValueError: for probes below 1, or as :func:`build_candidates`.
+        ValueError: for probes below 1, a kind that is not known, or one that has more to learn than there is to learn
+            from.
         StoreError: without vectors.
+        ImportError: without FAISS.
     """
     path = Path(path)
     if probes is not None and probes < 1:
         raise ValueError(f"probes must be at least 1, got {probes}")
     vectors = FeatureStore(path / "vectors")
-    kind = kind or candidate_kind(len(vectors))
+    number = re.fullmatch(r"codewords(\d+)", kind)
+    lists = int(found[1]) if (found := re.match(r"IVF(\d+)", kind)) else 0
     made = {"format": FORMAT, "pictures": len(vectors), "kind": kind, "score": score, "normalisation": normalisation}
-    lists = int(kind[3:].partition(",")[0]) if re.match(r"IVF\d+", kind) else 0
+    made["codewords"] = int(number[1]) if number else 0
     made["probes"] = (probes or max(8, round(lists * PROBED))) if lists else 0
+    made["words"] = hashlib.sha256(words.numpy().tobytes()).hexdigest()[:16] if number else None
     if (path / "index.json").exists() and PictureIndex(path).about == made:
         return PictureIndex(path)
-    index = build_candidates(vectors, kind, seed, progress)
-    faiss_library().write_index(index, str(path / "candidates.faiss.part"))
+    if number:
+        codewords = learn_codewords(words, made["codewords"], seed)
+        with open(path / "codewords.npy.part", "wb") as file:
+            np.save(file, codewords.numpy())
+        write_products(vectors, codewords, path / "products.npy.part", score, progress)
+        names = ["codewords.npy", "products.npy"]
+    else:
+        index = build_candidates(vectors, kind, seed, progress)
+        faiss_library().write_index(index, str(path / "candidates.faiss.part"))
+        names = ["candidates.faiss"]
     (path / "index.json.part").write_text(json.dumps(made, indent=1), encoding="utf-8")
     (path / "index.json").unlink(missing_ok=True)  # never an old one beside new candidates
-    for name in ("candidates.faiss", "index.json"):
+    for name in (*names, "index.json"):
         os.replace(path / f"{name}.part", path / name)
     return PictureIndex(path)
 
@@ -142,9 +208,10 @@ def build_index(
     model: AlignmentModel,
     store: FeatureStore,
     path: str | Path,
+    sentences: Sequence[Sequence[int]],
     *,
     regions: int | None = None,
-    kind: str | None = None,
+    kind: str = KIND,
     probes: int | None = None,
     batch_size: int = 200,
     seed: int = 0,
@@ -157,6 +224,8 @@ def build_index(
         model: a trained alignment model; in eval mode afterwards.
         store: features of the kind that it was trained on.
         path: folder of the index; one that was begun from the same model and features goes on.
+        sentences: word indices of sentences like those that will be searched by; codewords are learned from some
+            thousand of them, chosen by the seed. :func:`random_sentences` does where there are none.
         regions: use only the first so many regions of a picture, as the model was trained.
         kind, probes, seed: of the candidates; see :func:`finish_index`.
         batch_size: pictures that are embedded at once.
@@ -198,4 +267,6 @@ def build_index(
             writer.write(part, v, store.boxes[rows[part], :stop], mask.numpy())
     writer.close()
     config = model.config
-    return finish_index(path, config.score, config.normalisation, kind, probes, seed, progress)
+    chosen = np.random.default_rng(seed).permutation(len(sentences))[:SENTENCES]
+    words = embed_sample(model, [sentences[i] for i in chosen])
+    return finish_index(path, words, config.score, config.normalisation, kind, probes, seed, progress)

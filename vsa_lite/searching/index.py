@@ -1,18 +1,25 @@
-"""An index of pictures: which of a million fit a sentence best by eq. 8, without scoring a million.
+r"""An index of pictures: which of a million fit a sentence best by eq. 8, without scoring a million.
 
-Eq. 8 is what retrieval people call *MaxSim late interaction*, and is searched as they do it, in two stages. FAISS finds
-candidates by one vector a picture, the mean of its regions: its product with the sum of the sentence's words is eq. 8
-with a mean over regions in place of the maximum. Then the candidates alone are scored by eq. 8 itself.
+Eq. 8 is what retrieval people call *MaxSim late interaction*, and is searched as they do it, in two stages: something
+cheap finds candidates, and only these are scored by eq. 8 itself. Two kinds of candidates can be had.
 
-An index is a folder: `vectors/`, a feature store whose features are v (float16, memory-mapped, never whole in memory),
-`candidates.faiss`, and `index.json`, which is written last.
+- Codewords (the default). Words are few, however many the pictures: k-means puts their directions into some hundred
+  groups, each with a codeword u_c, and the table :math:`m_{ck} = \max_i v_{ki} \cdot u_c` is made once. A word counts
+  as its share of the nearest u_c, and eq. 8 of every picture is then a sum of a few rows of the table.
+- FAISS over one vector a picture, the mean of its regions, compared with the sum of the sentence's words: eq. 8 with a
+  mean in place of the maximum. Smaller, but it misses more, the more the regions of a picture differ.
+
+An index is a folder: `vectors/`, a feature store whose features are v (float16, memory-mapped, never whole in memory);
+`codewords.npy` and `products.npy`, or `candidates.faiss`; and `index.json`, which is written last.
 """
 
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +29,9 @@ from torch import Tensor
 from vsa_lite.alignment.scores import alignment_scores
 from vsa_lite.evaluation.ranking import score_all
 from vsa_lite.regions.store import FeatureStore
+
+if TYPE_CHECKING:
+    import faiss
 
 FORMAT = "vsa-lite index 1"
 BLOCK = 8_000_000  # numbers of v that the exact search holds at once
@@ -33,7 +43,7 @@ class IndexFolderError(ValueError):
 
 
 def faiss_library() -> ModuleType:
-    """FAISS, imported only now.
+    """FAISS, imported only now: every index is built by it, and one without codewords searched.
 
     Raises:
         ImportError: if it is not installed; says how to.
@@ -41,7 +51,7 @@ def faiss_library() -> ModuleType:
     try:
         import faiss
     except ImportError as error:
-        raise ImportError("searching among candidates needs FAISS: pip install 'vsa-lite[scale]'") from error
+        raise ImportError("an index of pictures needs FAISS: pip install 'vsa-lite[scale]'") from error
     return faiss
 
 
@@ -52,7 +62,8 @@ class PictureIndex:
         path: folder that :func:`~vsa_lite.searching.building.build_index` made.
 
     Attributes:
-        about: `score` and `normalisation` of the model, `kind` and `probes` of the candidates' index, `pictures`.
+        about: `score` and `normalisation` of the model, `pictures`, and of the candidates `kind`, the number of
+            `codewords` (0 for an index of FAISS's) and `probes`.
         vectors: v of all regions, with boxes, masks and image ids.
 
     Raises:
@@ -76,7 +87,6 @@ class PictureIndex:
             raise IndexFolderError(
                 f"{self.path} is damaged: vectors of {len(self.vectors)} pictures, not {self.about['pictures']}"
             )
-        self._faiss = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -86,29 +96,49 @@ class PictureIndex:
         """h, the size of one vector."""
         return self.vectors.feature_size
 
-    @property
-    def candidates(self):
+    @cached_property
+    def faiss_index(self) -> faiss.Index:
         """The FAISS index of one vector a picture; read when it is first asked for.
 
         Raises:
             ImportError: without FAISS.
             IndexFolderError: if the file is missing or damaged.
         """
-        if self._faiss is None:
-            faiss, path = faiss_library(), self.path / "candidates.faiss"
+        library, path = faiss_library(), self.path / "candidates.faiss"
+        try:
+            found = library.read_index(str(path))
+        except RuntimeError as error:
+            raise IndexFolderError(f"{path} is missing or damaged: index again, with restart") from error
+        if found.ntotal != len(self) or found.d != self.embedding_size:
+            raise IndexFolderError(
+                f"{path} holds {found.ntotal} vectors of size {found.d}, not {len(self)} of size "
+                f"{self.embedding_size}: index again, with restart"
+            )
+        if self.about["probes"]:
+            found.nprobe = self.about["probes"]
+        return found
+
+    @cached_property
+    def codewords(self) -> tuple[Float[Tensor, "codewords h"], Float[np.ndarray, "codewords pictures"]]:
+        """Directions u_c (float32) and the table m_ck (float16, memory-mapped); opened when they are first asked for.
+
+        Raises:
+            IndexFolderError: if a file is missing or damaged.
+        """
+        arrays = []
+        for name, size, dtype in (("codewords", self.embedding_size, "float32"), ("products", len(self), "float16")):
+            path = self.path / f"{name}.npy"
             try:
-                found = faiss.read_index(str(path))
-            except RuntimeError as error:
+                array = np.load(path, mmap_mode="c", allow_pickle=False)  # torch takes no array that is read-only
+            except (OSError, ValueError, EOFError) as error:
                 raise IndexFolderError(f"{path} is missing or damaged: index again, with restart") from error
-            if found.ntotal != len(self) or found.d != self.embedding_size:
+            if array.shape != (self.about["codewords"], size) or array.dtype != dtype:
                 raise IndexFolderError(
-                    f"{path} holds {found.ntotal} vectors of size {found.d}, not {len(self)} of size "
-                    f"{self.embedding_size}: index again, with restart"
+                    f"{path} is {array.dtype} {array.shape}, not {dtype} {(self.about['codewords'], size)}: index "
+                    "again, with restart"
                 )
-            if self.about["probes"]:
-                found.nprobe = self.about["probes"]
-            self._faiss = found
-        return self._faiss
+            arrays.append(array)
+        return torch.from_numpy(np.array(arrays[0])), arrays[1]
 
     @torch.inference_mode()
     def search(
@@ -129,7 +159,7 @@ class PictureIndex:
             word_mask: True where a word is real.
             k: how many pictures, at least 1; all there are, if there are fewer.
             candidates: how many pictures of each sentence are scored, at least k. With all of them nothing is missed.
-            exact: score every picture, block by block. Slow, and needs no FAISS.
+            exact: score every picture, block by block. Slow.
 
         Returns:
             Image ids and scores; equal scores stand in the order of the index.
@@ -137,7 +167,7 @@ class PictureIndex:
         Raises:
             ValueError: for a number below 1, fewer candidates than k, vectors of another size, or a sentence without
                 words.
-            ImportError: without FAISS, unless `exact`.
+            ImportError: for candidates of FAISS's, if it is not installed.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
@@ -164,9 +194,28 @@ class PictureIndex:
     def near(
         self, words: Float[Tensor, "sentences words h"], word_mask: Bool[Tensor, "sentences words"], candidates: int
     ) -> Int[np.ndarray, "sentences candidates"]:
-        """The first stage: rows of the pictures whose mean region fits the sum of the words best; -1 behind the end."""
+        """The first stage: rows of the pictures that seem to fit best; -1 where FAISS finds no more."""
+        if self.about["codewords"]:
+            return np.stack(
+                [
+                    self.estimate(s[real]).topk(candidates).indices.numpy()
+                    for s, real in zip(words, word_mask, strict=True)
+                ]
+            )
         sums = (words * word_mask[..., None]).sum(1)
-        return self.candidates.search(np.ascontiguousarray(sums.numpy(), dtype=np.float32), candidates)[1]
+        return self.faiss_index.search(np.ascontiguousarray(sums.numpy(), dtype=np.float32), candidates)[1]
+
+    def estimate(self, words: Float[Tensor, "words h"]) -> Float[Tensor, " pictures"]:
+        r"""What eq. 8 gives every picture if each word of a sentence is replaced by its share of the nearest codeword.
+
+        :math:`\sum_t (s_t \cdot u_c)\, m_{ck}` with c the codeword of the largest :math:`s_t \cdot u_c`.
+        """
+        directions, table = self.codewords
+        share, nearest = (words @ directions.T).max(1)
+        total = torch.zeros(len(self))
+        for row, weight in zip(nearest.tolist(), share.tolist(), strict=True):
+            total.add_(torch.from_numpy(table[row]), alpha=weight)
+        return total
 
     def _read(self, rows: slice | np.ndarray) -> tuple[Tensor, Tensor]:
         """v (float32) and mask of some rows; float16 is widened by torch, several times as fast as numpy."""
