@@ -144,8 +144,8 @@ def measure_size(arguments: argparse.Namespace, statistics: Statistics, sample: 
                 seconds, found = one_by_one(other, statistics, candidates=candidates)
                 about = {"candidates": candidates, "kind": kind, "probes": other.about["probes"]}
                 record(f"FAISS {kind} of the mean region, {candidates} candidates", about, seconds, found, more)
-        (folder / "candidates.faiss").unlink()
-        finish_index(folder, sample, kind=arguments.kind, progress=False)
+        if arguments.keep:
+            finish_index(folder, sample, kind=arguments.kind, progress=False)
     if pictures == arguments.compress:
         compress(arguments, statistics, index, truth)
     if not arguments.keep:
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--compress", type=int, default=100_000, help="pictures at which v is compressed")
     parser.add_argument("--codes", type=int, nargs="+", default=[4, 8, 16, 32, 64, 128])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="(default: 1: others at work hurt two more)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -106,7 +106,7 @@ def measure(
     facts |= {"words_a_sentence": float(word_mask.sum(1).double().mean()), "real_pictures": len(v)}
     v, words, sample = v @ axes[:, :h], words @ axes[:, :h], sample @ axes[:, :h]
     scores = score_all(v, mask, words, word_mask).T
-    facts["recall_at_10_of_axes"] = recall_at(whole_scores.topk(10).indices, scores.topk(10).indices)
+    facts["recall_at_10_of_axes"] = recall_at(*(part.topk(min(10, len(v))).indices for part in (whole_scores, scores)))
 
     counts = mask.sum(0)[:, None]
     mean = (v * mask[..., None]).sum(0) / counts.clamp(min=1)
@@ -137,7 +137,7 @@ def best_scores(statistics: Statistics, v: Tensor, mask: Tensor) -> dict[str, fl
     real pictures must be as hard for generated ones.
     """
     scores = score_all(v, mask, statistics.words, statistics.word_mask).T
-    best = scores.topk(10)
+    best = scores.topk(min(10, len(v)))
     sums, means = (statistics.words * statistics.word_mask[..., None]).sum(1), mean_regions(v, mask)
     places = (sums @ means.T).argsort(1, descending=True).argsort(1).gather(1, best.indices)
     return {
