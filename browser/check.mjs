@@ -177,6 +177,9 @@ async function tryViewer(page, root, touch) {
     await expect("a touched word lights its region and stays", (seen) => shows(last)(seen) && seen.kept === last);
     await words.nth(last).tap();
     await expect("a second touch lets it go", (seen) => seen.kept === -1);
+    await words.nth(last).tap();
+    await root.locator(".vsa-stage").tap({ position: inRegion });
+    await expect("a region touched after a word lights its words", (seen) => seen.on.length > 0 && seen.lit.length === 1);
     return;
   }
   await words.nth(last).hover();

@@ -128,3 +128,20 @@ def test_the_tours_definitions_work(dataset, store):
     scores = [float(score) for score in re.findall(r"score (-?[\d.]+)", found.alt)]
     assert len(scores) == 4
     assert scores == sorted(scores, reverse=True)
+
+
+def test_the_tour_counts_the_captions_that_name_a_thing(dataset):
+    from vsa_lite.data.records import Dataset, Record, tokenise
+
+    tour = definitions(next(path for path in NOTEBOOKS if path.stem == "00_tour"), "things_named", "naming")
+    named = tour["things_named"](tokenise("Two puppies and a teddy bear under the light"))
+    assert named == {"dog", "teddy bear", "lamp"}
+    assert not tour["things_named"](["a", "toy"])  # it may be one of many
+
+    labels = (("dog", "sofa"), ("bus",), ("cat", "dog"))
+    records = [Record(i, str(i), dataset[0].picture, "test", (), labels=kinds) for i, kinds in enumerate(labels)]
+    tour["test"] = Dataset("three", records)
+    captions = [["a", "puppy"], ["a", "tree"], ["the", "kitten", "and", "a", "bus"]]
+    assert tour["naming"](captions) == pytest.approx(200 / 3)
+    assert tour["naming"](captions, 1) == 0  # beside "bus"; "cat", "dog"; "dog", "sofa"
+    assert tour["naming"](captions, 2) == pytest.approx(200 / 3)

@@ -200,6 +200,17 @@ def test_mirrored_pictures_and_word_vectors_are_trained_on(work, tmp_path, capsy
     assert "mirrored differ" in capsys.readouterr().err
 
 
+def test_two_devices_train_one_model(work, tmp_path):
+    pytest.importorskip("lightning_fabric", reason="several devices need the extra `scale`")
+    out = tmp_path / "captions.safetensors"
+    options = ["--batch-size", 10, "--devices", 2, "--threads", 1, *COMMON, "--out", out]
+    command = [sys.executable, "-m", "vsa_lite", "train", "captions", DATA, work / "features", *options]
+    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("captions.safetensors: 1 epochs") == 1  # one of both writes and speaks
+    assert load_checkpoint(out).metrics["history"][0]["loss"] > 0
+
+
 def test_evaluate_prints_and_records_what_the_package_measures(work, tmp_path, capsys):
     from vsa_lite.alignment.pairs import Pairs
     from vsa_lite.evaluation.grounding import evaluate_grounding
@@ -591,6 +602,7 @@ def failing_commands(work: Path, folder: Path, own: str) -> dict[str, tuple[list
             ["train", "captions", folder / "flickr", features, "--out", folder / "c", "--minimum-count", 1],
             "features of 'scenes'",
         ),
+        "no devices": ([*train, "--devices", 0], "--devices and --nodes must be at least 1, got 0 and 1"),
         "no words": ([*train, "--words", "gone.txt"], "no file of word vectors at gone.txt"),
         "learning rate": ([*train, "--learning-rate", 0], "learning_rate must be above 0, got 0.0"),
         "out is a folder": ([*train[:-1], folder], "--out must be a file"),

@@ -122,6 +122,9 @@ def _add_recipe_options(command: argparse.ArgumentParser, recipes: dict[str, Rec
     command.add_argument("--batch-size", type=int, metavar="N", help="items a step (default: the recipe's)")
     command.add_argument("--learning-rate", type=float, metavar="X", help="the highest one (default: the recipe's)")
     add_device_option(command)
+    command.add_argument("--devices", type=int, default=1, metavar="N", help="how many of them here (default: 1)")
+    command.add_argument("--nodes", type=int, default=1, metavar="N", help="machines that train together (default: 1)")
+    command.add_argument("--precision", choices=("32", "bf16"), default="32", help="of the products (default: 32 bits)")
     command.add_argument("--folder", metavar="STATE", help="where the training state is kept (default: beside FILE)")
     command.add_argument("--restart", action="store_true", help="throw away the training state")
 

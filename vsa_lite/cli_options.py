@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from vsa_lite.regions.proposals import GridWindows, ProposedRegions, Proposer, S
 from vsa_lite.regions.store import FeatureStore
 
 if TYPE_CHECKING:  # torchvision behind it takes seconds to import, and most commands do without
+    from lightning_fabric import Fabric
+
     from vsa_lite.regions.region_cnn import RegionCNN
 
 SAME_FEATURES = ("backbone", "weights", "transform", "method", "size", "pool_size")
@@ -270,3 +273,42 @@ def device_from(name: str) -> torch.device:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:  # CPU-only builds of torch assert
         raise ValueError(f"--device {name}: not here ({str(error).splitlines()[0]}); cpu always works") from error
+
+
+def fabric_from(arguments: argparse.Namespace) -> Fabric | None:
+    """Lightning's Fabric for --devices, --nodes and --precision, or as `torchrun` says; None for one plain process.
+
+    It is launched: this very command runs in every process.
+
+    Raises:
+        ValueError: for numbers below 1, without Lightning Fabric, or for devices that are not here.
+    """
+    devices, nodes = arguments.devices, arguments.nodes
+    if devices < 1 or nodes < 1:
+        raise ValueError(f"--devices and --nodes must be at least 1, got {devices} and {nodes}")
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    if devices * nodes == 1 and arguments.precision == "32":
+        return None
+    try:
+        from lightning_fabric import Fabric
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
+    except ImportError:
+        raise ValueError(
+            "--devices, --nodes and --precision need Lightning Fabric: pip install 'vsa-lite[scale]'"
+        ) from None
+    precision = {"32": "32-true", "bf16": "bf16-mixed"}[arguments.precision]
+    strategy = "ddp" if devices * nodes > 1 else "auto"
+    try:
+        fabric = Fabric(
+            accelerator=torch.device(arguments.device).type,
+            strategy=strategy,
+            devices=devices,
+            num_nodes=nodes,
+            precision=precision,
+        )
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
+        raise ValueError(f"--device {arguments.device} --devices {devices}: {str(error).splitlines()[0]}") from error
+    fabric.launch()
+    return fabric

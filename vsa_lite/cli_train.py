@@ -13,7 +13,7 @@ import torch
 from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.captioning.regions import RegionSnippets
 from vsa_lite.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from vsa_lite.cli_options import check_same_features, device_from, load_data, open_store, set_threads
+from vsa_lite.cli_options import check_same_features, device_from, fabric_from, load_data, open_store, set_threads
 from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, CAPTION_RECIPES, recipe_name
 from vsa_lite.data.records import Dataset
 from vsa_lite.pipeline import infer_snippets, train_alignment, train_captioner, train_region_captioner
@@ -107,7 +107,7 @@ def _state_folder(arguments: argparse.Namespace) -> Path:
     if arguments.restart and folder.exists():
         if {path.name for path in folder.iterdir()} - {"training.pt", "training.part"}:
             raise ValueError(f"{folder} holds more than a training state: remove it yourself")
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # of several processes, one is first
     return folder
 
 
@@ -126,8 +126,8 @@ def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, training: Trai
 def alignment(arguments: argparse.Namespace) -> None:
     """`train alignment`."""
     set_threads(arguments.threads)
-    device = device_from(arguments.device)
-    dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
+    device, folder, fabric = device_from(arguments.device), _state_folder(arguments), fabric_from(arguments)
+    dataset = load_data(arguments.data, arguments.data_seed)
     arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
     recipe = ALIGNMENT_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
@@ -145,16 +145,18 @@ def alignment(arguments: argparse.Namespace) -> None:
         mirrored=_mirrored(arguments, dataset),
         folder=folder,
         device=device,
+        fabric=fabric,
         progress=not arguments.quiet,
     )
-    _write(arguments, checkpoint, training)
+    if fabric is None or fabric.is_global_zero:
+        _write(arguments, checkpoint, training)
 
 
 def captions(arguments: argparse.Namespace) -> None:
     """`train captions`."""
     set_threads(arguments.threads)
-    device = device_from(arguments.device)
-    dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
+    device, folder, fabric = device_from(arguments.device), _state_folder(arguments), fabric_from(arguments)
+    dataset = load_data(arguments.data, arguments.data_seed)
     arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
     recipe = CAPTION_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
@@ -171,16 +173,18 @@ def captions(arguments: argparse.Namespace) -> None:
         mirrored=_mirrored(arguments, dataset),
         folder=folder,
         device=device,
+        fabric=fabric,
         progress=not arguments.quiet,
     )
-    _write(arguments, checkpoint, training)
+    if fabric is None or fabric.is_global_zero:
+        _write(arguments, checkpoint, training)
 
 
 def region_captions(arguments: argparse.Namespace) -> None:
     """`train region-captions`: the alignment cuts sentences into snippets, and these teach the RNN."""
     set_threads(arguments.threads)
-    device = device_from(arguments.device)
-    dataset, folder = load_data(arguments.data, arguments.data_seed), _state_folder(arguments)
+    device, folder, fabric = device_from(arguments.device), _state_folder(arguments), fabric_from(arguments)
+    dataset = load_data(arguments.data, arguments.data_seed)
     arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
     recipe = CAPTION_RECIPES[arguments.recipe]
     training = _training(arguments, recipe)
@@ -201,6 +205,8 @@ def region_captions(arguments: argparse.Namespace) -> None:
         dataset_name=dataset.name,
         folder=folder,
         device=device,
+        fabric=fabric,
         progress=not arguments.quiet,
     )
-    _write(arguments, checkpoint, training, beta=arguments.beta, **limits)
+    if fabric is None or fabric.is_global_zero:
+        _write(arguments, checkpoint, training, beta=arguments.beta, **limits)

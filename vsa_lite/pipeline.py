@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from vsa_lite.regions.store import FeatureStore
 from vsa_lite.training import TrainingConfig, train
 from vsa_lite.words.vocabulary import Vocabulary
 from vsa_lite.words.word2vec import WordVectors
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def _device(model: torch.nn.Module) -> torch.device:
@@ -79,6 +83,7 @@ def train_alignment(
     validation_images: int = 500,
     folder: str | Path | None = None,
     device: torch.device | str = "cpu",
+    fabric: Fabric | None = None,
     progress: bool = True,
 ) -> Checkpoint:
     """Train an alignment model on the training split, choosing the epoch by recall on the validation split.
@@ -95,6 +100,7 @@ def train_alignment(
         validation_images: pictures of the validation split, the first ones, that an epoch is judged on.
         folder: where the state is kept, to go on after a kill.
         device: where the model is trained; it comes back on the CPU.
+        fabric: for several processes, as for :func:`vsa_lite.training.train`; it chooses the device.
         progress: show a bar.
     """
     pairs = Pairs(dataset.split("train"), store, vocabulary, regions, mirrored)
@@ -126,6 +132,7 @@ def train_alignment(
         folder=folder,
         identity=identity | {"regions": regions, "mirrored": mirrored is not None},
         plateau=plateau.get(config.loss),
+        fabric=fabric,
         progress=progress,
     )
     provenance = {"dataset": dataset.name, "features": store.provenance, "regions": regions, "seed": training.seed}
@@ -191,9 +198,10 @@ def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: 
     model.eval()
     with torch.inference_mode():
         for start in range(0, len(items), batch_size):
-            batch = items.batch(range(start, min(start + batch_size, len(items))))
+            batch = items.batch(range(start, min(start + batch_size, len(items)))).to(_device(model))
             n = int(batch.word_mask.sum()) + len(batch)
-            total, words = total + float(model.loss(batch.to(_device(model)))) * n, words + n
+            mean = model.mean_loss(batch.regions[:, 0], batch.tokens, batch.word_mask)
+            total, words = total + float(mean) * n, words + n
     model.train(training)
     return math.exp(total / words) if total / words < 700 else math.inf
 
@@ -209,6 +217,7 @@ def train_captioner(
     mirrored: FeatureStore | None = None,
     folder: str | Path | None = None,
     device: torch.device | str = "cpu",
+    fabric: Fabric | None = None,
     progress: bool = True,
 ) -> Checkpoint:
     """Train the multimodal RNN on whole pictures, choosing the epoch by BLEU-4 of greedy sentences on validation.
@@ -220,7 +229,7 @@ def train_captioner(
         model: settings of :class:`MultimodalRNN` other than the sizes of vocabulary and features.
         training: how to train; its seed also decides the model's first weights.
         word_vectors: where W_w starts, of the model's embedding size; None for random.
-        mirrored, folder, device, progress: as for :func:`train_alignment`.
+        mirrored, folder, device, fabric, progress: as for :func:`train_alignment`.
     """
     pairs = Pairs(dataset.split("train"), store, vocabulary, 1, mirrored)
     validation = Pairs(dataset.split("val"), store, vocabulary, regions=1)
@@ -243,6 +252,7 @@ def train_captioner(
         word_vectors,
         folder,
         device,
+        fabric,
         progress,
     )
 
@@ -257,6 +267,7 @@ def train_region_captioner(
     dataset_name: str,
     folder: str | Path | None = None,
     device: torch.device | str = "cpu",
+    fabric: Fabric | None = None,
     progress: bool = True,
 ) -> Checkpoint:
     """Train the multimodal RNN on the regions and snippets that the alignment found; perplexity chooses the epoch.
@@ -264,7 +275,7 @@ def train_region_captioner(
     Args:
         snippets, validation: of the training and of the validation split.
         vocabulary: the alignment's.
-        model, training, folder, device, progress: as for :func:`train_captioner`.
+        model, training, folder, device, fabric, progress: as for :func:`train_captioner`.
         dataset_name: for the checkpoint's provenance.
     """
     sample = snippets.features(np.unique(np.linspace(0, len(snippets) - 1, min(20_000, len(snippets))).astype(int)))
@@ -287,6 +298,7 @@ def train_region_captioner(
         None,
         folder,
         device,
+        fabric,
         progress,
     )
 
@@ -305,6 +317,7 @@ def _train_rnn(
     word_vectors: WordVectors | None,
     folder: str | Path | None,
     device: torch.device | str,
+    fabric: Fabric | None,
     progress: bool,
 ) -> Checkpoint:
     generator = torch.Generator().manual_seed(training.seed)
@@ -325,6 +338,7 @@ def _train_rnn(
         maximise=maximise,
         folder=folder,
         identity=identity | provenance,
+        fabric=fabric,
         progress=progress,
     )
     provenance = provenance | {"features": store.provenance, "regions": 1, "seed": training.seed}

@@ -11,11 +11,16 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
+
+from vsa_lite.distributed import gather_rows
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ def train(
     save_every: int = 0,
     identity: dict | None = None,
     plateau: float | None = None,
+    fabric: Fabric | None = None,
     progress: bool = True,
 ) -> History:
     """Train a model in place; at the end it has the weights of its best epoch (the last one, without `validate`).
@@ -150,6 +156,10 @@ def train(
     With a folder the state is saved after every epoch (and every `save_every` steps), and a run that was killed goes on
     from there; on a CPU its result equals that of an uninterrupted one. The state is removed by nobody: running again
     after the end returns at once.
+
+    With a Fabric of several processes each takes its share of every batch, and the model's loss is that of the whole
+    batch: without dropout the weights are those of one process, but for rounding. The last batch of an epoch leaves out
+    what cannot be shared evenly. The first process validates and saves.
 
     Args:
         model: has a method `loss(batch)`, a mean over the batch; its device is where batches go.
@@ -163,11 +173,12 @@ def train(
         save_every: also save the state after so many steps; 0 for after epochs only.
         identity: anything that must be equal for a saved state to be resumed: model configuration, data.
         plateau: a loss that means the model tells nothing apart; named when the training sits on it.
+        fabric: of Lightning, launched: for several processes, several machines, or another precision.
         progress: show a bar.
 
     Raises:
         ValueError: for no items, `validate` without its metric, patience without `validate`, a metric that `validate`
-            does not give, or a folder with the state of another run.
+            does not give, a folder with the state of another run, or batches that processes cannot share evenly.
         FloatingPointError: when the loss is not finite.
     """
     if items < 1:
@@ -176,8 +187,15 @@ def train(
         raise ValueError("validate and the name of the metric that decides go together; one of them is missing")
     if config.patience is not None and validate is None:
         raise ValueError(f"patience ({config.patience}) needs validate: without it no epoch is better than another")
-    device = next(model.parameters()).device
-    optimiser = _optimiser(model, config)
+    processes, own = (fabric.world_size, fabric.global_rank) if fabric is not None else (1, 0)
+    if config.batch_size % processes:
+        raise ValueError(f"{processes} processes cannot share batches of {config.batch_size}; change the batch size")
+    optimiser, trained, backward = _optimiser(model, config), model, Tensor.backward
+    if fabric is not None:
+        trained, optimiser = fabric.setup(model, optimiser)
+        trained.mark_forward_method("loss")
+        backward = fabric.backward
+    device, progress = next(model.parameters()).device, progress and own == 0
     per_epoch = math.ceil(items / config.batch_size)
     steps = per_epoch * config.epochs
     history, first_epoch, first_step, loss_sum = History(), 0, 0, 0.0
@@ -185,7 +203,7 @@ def train(
     about = json.loads(json.dumps({"training": asdict(config), "items": items, "identity": identity or {}}))
     path = Path(folder) / "training.pt" if folder is not None else None
 
-    with _own_randomness(config.seed):
+    with _own_randomness(config.seed + 7919 * own):
         if path is not None and path.exists():
             try:
                 state = torch.load(path, map_location=device, weights_only=True)
@@ -205,17 +223,23 @@ def train(
                 optimiser.load_state_dict(state["optimiser"])
             except (RuntimeError, ValueError) as error:
                 raise ValueError(f"{path} belongs to another model; use another folder: {error}") from error
-            torch.set_rng_state(state["random"].cpu())
+            if own < len(state["random"]):
+                torch.set_rng_state(state["random"][own].cpu())
             best_weights, first_epoch, first_step = state["best"], state["epoch"], state["step"]
             loss_sum, history = state["loss_sum"], History(**state["history"])
         elif path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
 
         def save(epoch: int, step: int) -> None:
-            if path is not None:
+            if path is None:
+                return
+            random = [row.cpu().clone() for row in gather_rows(torch.get_rng_state()[None].to(device))]
+            if own == 0:
                 state = {"about": about, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
-                state |= {"random": torch.get_rng_state(), "best": best_weights, "epoch": epoch, "step": step}
+                state |= {"random": random, "best": best_weights, "epoch": epoch, "step": step}
                 _save(path, state | {"loss_sum": loss_sum, "history": asdict(history)})
+            if processes > 1:
+                fabric.barrier()  # whoever reads the state now reads this one
 
         bar = tqdm(total=steps, initial=first_epoch * per_epoch + first_step, unit="step", disable=not progress)
         for epoch in range(first_epoch, config.epochs):
@@ -227,16 +251,20 @@ def train(
             for step in range(first_step, per_epoch):
                 for group in optimiser.param_groups:
                     group["lr"] = config.learning_rate * config.rate(epoch * per_epoch + step, steps)
-                chosen = batch(order[step * config.batch_size : (step + 1) * config.batch_size])
-                loss = model.loss(chosen.to(device))
-                value = float(loss.detach())
+                chosen = order[step * config.batch_size : (step + 1) * config.batch_size]
+                share = len(chosen) // processes
+                if not share:
+                    continue  # fewer items than processes
+                loss = trained.loss(batch(chosen[own * share : (own + 1) * share]).to(device))
+                value = loss.detach() if processes == 1 else fabric.all_reduce(loss.detach(), reduce_op="mean")
+                value = float(value)
                 if not math.isfinite(value):
                     raise FloatingPointError(
                         f"the loss is {value} at epoch {epoch + 1}, step {step + 1}: lower the learning rate "
                         f"({config.learning_rate}) or the clip ({config.clip})"
                     )
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                backward(loss)
                 if config.clip is not None:
                     nn.utils.clip_grad_value_(model.parameters(), config.clip)
                 optimiser.step()
@@ -252,8 +280,12 @@ def train(
             first_step, loss_sum = 0, 0.0
             if validate is not None:
                 model.eval()
-                with torch.inference_mode():
-                    measured = {key: float(value) for key, value in validate().items()}  # plain numbers can be saved
+                measured = None
+                if own == 0:
+                    with torch.inference_mode():
+                        measured = {key: float(value) for key, value in validate().items()}  # numbers can be saved
+                if processes > 1:
+                    measured = fabric.broadcast(measured)
                 if metric not in measured or {"loss", "seconds"} & set(measured):
                     raise ValueError(
                         f"validate must give {metric!r}, and neither 'loss' nor 'seconds'; "

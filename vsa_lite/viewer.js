@@ -112,7 +112,8 @@
       const area = (i) => (boxes[i].offsetWidth * boxes[i].offsetHeight) / (frame.width * frame.height);
       return inside.sort((a, b) => area(a) - area(b))[0];
     };
-    for (const kind of ["pointermove", "pointerdown"])
+    // a finger takes the focus off the word only after "pointerdown", and that word then puts everything out: hence "click"
+    for (const kind of ["pointermove", "pointerdown", "click"])
       stage.addEventListener(kind, (event) => {
         const region = under(event);
         if (region === undefined) rest();

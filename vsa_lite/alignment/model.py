@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vsa_lite.alignment.losses import contrastive_loss, hardest_negative_loss, structured_loss
 from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores, own_products
 from vsa_lite.data.batches import Batch
+from vsa_lite.distributed import gather_rows, pad_to_longest
 from vsa_lite.words.brnn import BRNN
 from vsa_lite.words.dropout import Dropout
 
@@ -171,14 +172,28 @@ class AlignmentModel(nn.Module):
         )
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """The chosen loss of a batch, a mean over its pairs."""
-        scores = self(batch)
+        """The chosen loss of a batch, a mean over its pairs; with several processes, of all their pairs together.
+
+        Each process scores its own pictures against the sentences of all, and gathers the others' rows of S.
+        """
+        words, word_mask = self.embed_words(batch.tokens, batch.word_mask), batch.word_mask
+        scores = gather_rows(
+            alignment_scores(
+                self.embed_regions(batch.regions, batch.region_mask),
+                batch.region_mask,
+                gather_rows(pad_to_longest(words)),
+                gather_rows(pad_to_longest(word_mask)),
+                self.config.score,
+                self.config.normalisation,
+            )
+        )
+        image_ids = gather_rows(batch.image_ids)
         if self.config.loss == "contrastive":
-            total = contrastive_loss(scores, batch.image_ids, self.log_scale.exp())
+            total = contrastive_loss(scores, image_ids, self.log_scale.exp())
         else:
             loss = structured_loss if self.config.loss == "structured" else hardest_negative_loss
-            total = loss(scores, batch.image_ids, self.config.margin)
-        return total / len(batch)
+            total = loss(scores, image_ids, self.config.margin)
+        return total / len(image_ids)
 
     @torch.inference_mode()
     def products(self, batch: Batch) -> Float[Tensor, "pairs words regions"]:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from vsa_lite.data.batches import Batch
+from vsa_lite.distributed import share_of_all
 from vsa_lite.words.dropout import Dropout
 
 Cell = Literal["rnn", "lstm"]
@@ -288,8 +289,10 @@ class MultimodalRNN(nn.Module):
         """`mean_loss` of a batch: each sentence with region 0 of its row.
 
         Region 0 is the whole picture; for a region model, a batch holds one region a row, the one its snippet is about.
+        Of several processes, each weighs by its number of words: their average is the mean over all words.
         """
-        return self.mean_loss(batch.regions[:, 0], batch.tokens, batch.word_mask)
+        mean = self.mean_loss(batch.regions[:, 0], batch.tokens, batch.word_mask)
+        return mean * share_of_all(batch.word_mask.sum() + len(batch))
 
 
 def _targets(tokens: Tensor, word_mask: Tensor) -> Int[Tensor, "images steps"]:
