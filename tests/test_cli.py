@@ -103,6 +103,8 @@ COMMANDS = [
     ["evaluate"],
     ["align"],
     ["caption"],
+    ["index"],
+    ["search"],
     ["report"],
 ]
 
@@ -308,6 +310,86 @@ def test_without_out_the_picture_lies_where_one_is(work, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("caption", work / "scene.png", "--model", work / "captions.safetensors", *backbone(work)) == 0
     assert (tmp_path / "scene-captioned.png").is_file()
+
+
+@pytest.fixture(scope="module")
+def index(work):
+    pytest.importorskip("faiss", reason="needs pip install 'vsa-lite[scale]'")
+    options = ["--sentences", DATA, "--kind", "codewords30", "--quiet"]
+    assert run("index", work / "alignment.safetensors", work / "features", work / "index", *options) == 0
+    return work / "index"
+
+
+def test_search_finds_what_the_ranking_finds_and_shows_it(work, index, tmp_path, capsys):
+    from vsa_lite.alignment.pairs import Pairs
+    from vsa_lite.evaluation.ranking import score_all
+    from vsa_lite.pipeline import embed_pictures, embed_sentences
+
+    checkpoint = load_checkpoint(work / "alignment.safetensors", "alignment")
+    dataset = load_data(DATA)
+    pairs = Pairs(dataset, FeatureStore(work / "features"), checkpoint.vocabulary)
+    words = embed_sentences(checkpoint.model, [checkpoint.vocabulary.encode(["a", "dog"])])
+    scores = score_all(*embed_pictures(checkpoint.model, pairs), *words)[:, 0]
+    search = ["search", index, "A dog, zzyzx", "-k", 3, "--data", DATA]
+    for options in ([], ["--exact"], ["--candidates", 26]):
+        assert run(*search, *options) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == "not known to the model, left out: zzyzx"
+        found = [line.split() for line in lines[1:]]
+        assert [float(score) for score, *_ in found] == pytest.approx(scores.topk(3).values.tolist(), abs=2e-3)
+        assert [dataset.by_id(int(image_id)).name for _, image_id, _ in found] == [name for *_, name in found]
+    assert run(*search, "--out", tmp_path / "new" / "found.html") == 0
+    assert (tmp_path / "new" / "found.html").read_text().count("<figcaption>") == 3
+    assert run(*search, "--out", tmp_path / "found.png") == 0
+    assert Image.open(tmp_path / "found.png").width > 300
+    assert run(*search[:5]) == 0
+    assert len(capsys.readouterr().out.splitlines()[-1].split()) == 2  # without DATA no names
+
+
+def test_an_index_goes_on_and_keeps_its_model(work, index, tmp_path, monkeypatch, capsys):
+    from vsa_lite.regions.store import StoreWriter
+
+    command = ["index", work / "alignment.safetensors", work / "features", tmp_path / "i", "--quiet"]
+    command += ["--batch-size", 5]
+    monkeypatch.setattr(StoreWriter, "write", stop_at(3, StoreWriter.write))
+    assert run(*command) == 130
+    assert "goes on from here" in capsys.readouterr().err
+    assert run("search", tmp_path / "i", "a dog") == 1
+    assert "unfinished: index again" in capsys.readouterr().err
+    assert run(*command) == 0
+    assert "26 pictures, vectors of size 256, candidates by codewords256" in capsys.readouterr().out
+    assert (tmp_path / "i" / "alignment.safetensors").read_bytes() == command[1].read_bytes()
+    search = ["a dog", "-k", 3, "--candidates", 20]
+    assert run("search", tmp_path / "i", *search) == run("search", index, *search) == 0
+    first, second = np.array_split(capsys.readouterr().out.splitlines(), 2)
+    assert first.tolist() == second.tolist()
+
+
+def test_what_is_wrong_with_a_search_is_one_line(work, index, tmp_path, capsys):
+    search = ["search", index, "a dog"]
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "index.json").write_text("{")
+    for command, message in (
+        (["search", tmp_path / "gone", "a dog"], "gone is not there; `vsa-lite index` makes one"),
+        (["search", tmp_path / "torn", "a dog"], "index.json is damaged"),
+        ([*search[:2], "zzyzx"], "none of the words of 'zzyzx' is known"),
+        ([*search, "-k", 0], "k must be at least 1, got 0"),
+        ([*search, "-k", 9, "--candidates", 8], "candidates must be at least k, 9, got 8"),
+        ([*search, "--out", "a.png"], "give their data set as --data"),
+        ([*search, "--data", DATA, "--out", "a.docx"], "--out must end in .html, .png, .svg, .pdf"),
+        ([*search, "--data", DATA, "--data-seed", 4], "is of scenes of seed 0: give --data-seed 0"),
+        ([*search, "--data", flickr_folder(tmp_path / "flickr")], "is of pictures of 'scenes', not of"),
+        (["index", work / "captions.safetensors", work / "features", tmp_path / "i"], "wanted 'alignment'"),
+        (["index", work / "alignment.safetensors", tmp_path / "gone", tmp_path / "i"], "no feature store at"),
+        (["index", work / "alignment.safetensors", work / "features", index, "--kind", "Magic"], "index 'Magic'"),
+        (["index", work / "alignment.safetensors", work / "features", index, "--probes", 0], "probes must be at least"),
+    ):
+        assert run(*command, "--quiet") == 1, command
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert error.startswith("vsa-lite: error: ")
+        assert message in error
+        assert "fault of this program" not in error
 
 
 def test_any_backbone_with_its_own_transform(own_backbone, tmp_path):

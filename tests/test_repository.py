@@ -23,7 +23,16 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 MODULES = sorted((ROOT / "vsa_lite").rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # a room imports itself and rooms of a smaller number; words and regions do not know each other, nor do rooms of 0
-ROOMS = {"distributed": 0, "data": 0, "words": 1, "regions": 1, "alignment": 2, "captioning": 3, "evaluation": 4}
+ROOMS = {
+    "distributed": 0,
+    "data": 0,
+    "words": 1,
+    "regions": 1,
+    "alignment": 2,
+    "captioning": 3,
+    "evaluation": 4,
+    "searching": 5,
+}
 # each function draws the thing that it is named after
 DRAWINGS = {"scenes_animals.py", "scenes_people.py", "scenes_things.py"}
 

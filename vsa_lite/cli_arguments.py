@@ -43,6 +43,8 @@ def command_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_align(commands)
     _add_caption(commands)
+    _add_index(commands)
+    _add_search(commands)
     _add_report(commands)
     return parser
 
@@ -316,6 +318,61 @@ def _add_caption(commands) -> None:
     command.add_argument("--beam", type=int, default=7, metavar="N", help="beam size; 1 is greedy (default: 7)")
     command.add_argument("--show", type=int, default=5, metavar="N", help="regions to write about (default: 5)")
     command.add_argument("--out", metavar="FILE", help=".png, .svg or .pdf (default: PHOTO-captioned.png)")
+
+
+def _add_index(commands) -> None:
+    command = add_command(
+        commands,
+        "index",
+        "make an index of pictures, so that `vsa-lite search` finds those that fit a sentence; "
+        "needs pip install 'vsa-lite[scale]'",
+        "cli_search:index",
+        "vsa-lite index runs/alignment.safetensors runs/features runs/index --sentences scenes",
+        DATA_HELP,
+        resumes=True,
+    )
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help="of `vsa-lite train alignment`")
+    command.add_argument("features", metavar="FEATURES", help="of the pictures, by the CNN of the model's training")
+    command.add_argument("out", metavar="INDEX", help="folder for the index")
+    command.add_argument(
+        "--sentences",
+        metavar="DATA",
+        help="learn codewords from its training sentences (default: from random ones of the model's words)",
+    )
+    command.add_argument("--data-seed", type=int, default=0, metavar="N", help="seed of scenes (default: 0)")
+    command.add_argument(
+        "--kind",
+        default="codewords256",
+        help="what finds candidates: codewords, so many, or one vector a picture in an index of FAISS's, such as Flat "
+        "or IVF1024,PQ64 (default: codewords256)",
+    )
+    command.add_argument(
+        "--probes", type=int, metavar="N", help="lists of FAISS's that a search looks into (default: one in sixteen)"
+    )
+    command.add_argument("--batch-size", type=int, default=200, metavar="N", help="pictures at a time (default: 200)")
+    command.add_argument("--restart", action="store_true", help="throw away what is in INDEX")
+    add_device_option(command)
+
+
+def _add_search(commands) -> None:
+    command = add_command(
+        commands,
+        "search",
+        "find the pictures that fit a sentence best",
+        "cli_search:search",
+        'vsa-lite search runs/index "a dog in the snow" -k 10 --data scenes --out found.html',
+        DATA_HELP,
+    )
+    command.add_argument("index", metavar="INDEX", help="folder that `vsa-lite index` made")
+    command.add_argument("sentence", metavar="SENTENCE", help="what to look for, in quotation marks")
+    command.add_argument("-k", type=int, default=10, metavar="N", help="pictures to find (default: 10)")
+    command.add_argument(
+        "--candidates", type=int, default=1000, metavar="N", help="pictures that are scored exactly (default: 1000)"
+    )
+    command.add_argument("--exact", action="store_true", help="score every picture: slow")
+    command.add_argument("--data", metavar="DATA", help="the pictures' data set, for their names and for --out")
+    command.add_argument("--data-seed", type=int, default=0, metavar="N", help="seed of scenes (default: 0)")
+    command.add_argument("--out", metavar="FILE", help="show the pictures found: .html, .png, .svg or .pdf")
 
 
 def _add_report(commands) -> None:

@@ -84,4 +84,10 @@ SECTIONS = {
         "Scenes: the region CNN, pretrained against random",
         "The same fine-tuning from weights that have seen single things, and from random ones.",
     ),
+    "search": Section(
+        "Searching many pictures",
+        "Generated vectors with the statistics of a trained model's. Exact search scores every picture by eq. 8; an "
+        "index scores candidates only, and recall says how many of the exact ten best it finds, in percent. Times are "
+        "those of one sentence after the other; on a batch, exact search is given all sentences at once.",
+    ),
 }

@@ -48,11 +48,33 @@ DETECTION = {
     "region_accuracy": "regions named right",
     "classification_accuracy": "single things named right",
 }
+MANY = {
+    "recall_at_10": "recall@10 of exact",
+    "speed_up": "times as fast",
+    "speed_up_on_a_batch": "on a batch",
+    "median_ms": "ms a query",
+    "p90_ms": "90th percentile",
+    "exact_ms": "exact, ms",
+    "exact_ms_in_a_batch": "exact in a batch, ms",
+    "index_seconds": "index, s",
+    "candidates_mb": "candidates, MB",
+    "vectors_mb": "vectors, MB",
+    "memory_mb": "memory, MB",
+}
+COMPRESSED = {
+    "bytes_a_region": "bytes a region",
+    "times_smaller": "times smaller",
+    "recall_by_codes": "recall@10 by codes alone",
+    "recall_of_100": "best 100 ranked again",
+    "lost_energy": "energy lost",
+}
 GROUPS = {
     "Searching": RANKING,
     "Grounding": GROUNDING,
     "Captions": CAPTIONS,
     "Detection": DETECTION,
+    "Candidates": MANY,
+    "Compressed vectors": COMPRESSED,
 }
 TIME = "minutes"
 NAMES = {"mobilenet_v2_tf:load": "MobileNetV2", "region_cnn": "region CNN"}  # as people call them
