@@ -590,6 +590,8 @@ def failing_commands(work: Path, folder: Path, own: str) -> dict[str, tuple[list
         "map size": ([*extract, *backbone(work), "--map-size", 0], "--map-size must be at least 1, got 0"),
         "limit": ([*extract, *backbone(work), "--limit", 0], "--limit must be at least 1, got 0"),
         "regions": ([*extract, *backbone(work), "--regions", 0], "--regions must be at least 1, got 0"),
+        "shard": ([*extract, *backbone(work), "--shard", "2"], "--shard must be such as 2/8"),
+        "a shard of none": ([*extract, *backbone(work), "--shard", "3/2"], "k from 1 to n"),
         "device": ([*extract, *backbone(work), "--device", "abacus"], "--device abacus: not here"),
         "device of a training": ([*train, "--device", "cuda:99"], "--device cuda:99: not here"),
         "other features there": (

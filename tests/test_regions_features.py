@@ -4,6 +4,7 @@ import copy
 import os
 import pickle
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.error import URLError
 
@@ -383,6 +384,51 @@ def test_a_mirrored_picture_and_its_regions(dataset, backbone, tmp_path, method)
         np.testing.assert_allclose(store.features[row, 1:3], others.numpy(), atol=2e-3, rtol=2e-3)
     with pytest.raises(StoreError, match="mirrored differ"):
         extract(dataset, backbone, tmp_path / "s", method=method)
+
+
+def test_parts_side_by_side_make_the_store_of_one_run(dataset, backbone, tmp_path):
+    whole = extract(dataset, backbone, tmp_path / "whole", batch_size=1)
+    with ThreadPoolExecutor(3) as pool:
+        parts = [(2, 3), (3, 3), (1, 3)]
+        waiting = [
+            pool.submit(extract, dataset, make_backbone(), tmp_path / "s", batch_size=1, shard=part) for part in parts
+        ]
+        made = [future.result() for future in waiting]
+    assert any(store is not None for store in made)  # whoever was last
+    store = FeatureStore(tmp_path / "s")
+    for name in ("features", "boxes", "mask", "image_ids"):
+        np.testing.assert_array_equal(getattr(store, name), getattr(whole, name))
+    assert store.provenance == whole.provenance
+
+
+def test_a_part_that_is_missing_leaves_the_store_unfinished(dataset, backbone, tmp_path):
+    assert extract(dataset, backbone, tmp_path / "s", shard=(1, 2)) is None
+    with pytest.raises(StoreError, match="unfinished, 2 of 6 pictures to go"):
+        FeatureStore(tmp_path / "s")
+    store = extract(dataset, backbone, tmp_path / "s", shard=(2, 2))
+    np.testing.assert_array_equal(store.features, extract(dataset, backbone, tmp_path / "t").features)
+    for shard in ((0, 2), (3, 2)):
+        with pytest.raises(ValueError, match="with k from 1 to n"):
+            extract(dataset, backbone, tmp_path / "u", shard=shard)
+    with pytest.raises(ValueError, match="only the first part begins the store anew"):
+        extract(dataset, backbone, tmp_path / "s", shard=(2, 2), restart=True)
+
+
+def test_failures_of_every_part_are_kept_until_they_are_mended(dataset, backbone, tmp_path):
+    broken = {dataset[0].image_id, dataset[2].image_id}
+
+    def regions(record, image):
+        if record.image_id in broken:
+            raise OSError("torn")
+        return four_regions(record, image)
+
+    for part in (1, 2):
+        with pytest.warns(UserWarning, match="pictures without features"):
+            store = extract(dataset, backbone, tmp_path / "s", regions, batch_size=2, shard=(part, 2))
+    assert set(store.provenance["failures"]) == {dataset[0].name, dataset[2].name}
+    broken.remove(dataset[0].image_id)
+    store = extract(dataset, backbone, tmp_path / "s", regions, batch_size=2, shard=(1, 2))
+    assert set(store.provenance["failures"]) == {dataset[2].name}
 
 
 def test_warped_crops_show_their_box():

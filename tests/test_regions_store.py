@@ -158,6 +158,7 @@ def test_pictures_that_failed_are_masked_named_and_tried_again(tmp_path):
     again = begin(tmp_path / "s")
     assert again.todo.tolist() == [1]
     again.write([1], *(array[[1]] for array in data))
+    again.mended.add("b.jpg")
     store = again.close()
     assert store.provenance["failures"] == {}
     assert files(store.path) == files(finished(tmp_path / "t").path)

@@ -101,6 +101,12 @@ def _add_extract(commands) -> None:
     command.add_argument("--pool-size", type=int, metavar="N", help="side of a pooled region, in cells (default: 7)")
     command.add_argument("--batch-size", type=int, default=4, metavar="N", help="pictures at a time (default: 4)")
     command.add_argument(
+        "--shard",
+        default="1/1",
+        metavar="K/N",
+        help="only the K-th of N parts; others do the rest, into the same folder",
+    )
+    command.add_argument(
         "--mirror", action="store_true", help="see every picture in a mirror: a second view to train on"
     )
     command.add_argument("--limit", type=int, metavar="N", help="only the first N pictures of each split, for a try")

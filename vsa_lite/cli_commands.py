@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import html
+import re
 from pathlib import Path
 
 from vsa_lite.alignment.pairs import Pairs
@@ -70,6 +71,9 @@ def extract(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+    if not re.fullmatch(r"\d+/\d+", arguments.shard):
+        raise ValueError(f"--shard must be such as 2/8, the second of eight parts, got {arguments.shard!r}")
+    shard = tuple(map(int, arguments.shard.split("/")))
     store = extract_features(
         dataset,
         backbone.to(device),
@@ -79,11 +83,15 @@ def extract(arguments: argparse.Namespace) -> None:
         method=arguments.method,
         batch_size=arguments.batch_size,
         mirror=arguments.mirror,
+        shard=shard,
         provenance=about,
         restart=arguments.restart,
         progress=not arguments.quiet,
         **sizes,
     )
+    if store is None:
+        print(f"{arguments.out}: part {arguments.shard} is done; others are not finished yet")
+        return
     real = store.mask.sum(1)[store.mask[:, 0]].mean()
     print(
         f"{arguments.out}: {len(store):,} pictures, {real:.1f} of at most {arguments.regions} regions each, "

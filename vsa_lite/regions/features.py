@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -55,10 +56,11 @@ def extract_features(
     pool_size: int = 7,
     batch_size: int = 4,
     mirror: bool = False,
+    shard: tuple[int, int] = (1, 1),
     provenance: dict | None = None,
     restart: bool = False,
     progress: bool = True,
-) -> FeatureStore:
+) -> FeatureStore | None:
     """Features of every region of every picture, in a store at `path`.
 
     Region 0 is the whole picture at the transform's size. The others are pooled from one map of the picture at `size`
@@ -77,8 +79,13 @@ def extract_features(
         batch_size: pictures at a time; on a CPU few are quicker, since their maps stay in the cache.
         mirror: see every picture in a mirror, left and right exchanged: a second view to train on. The boxes are those
             of the mirrored picture.
+        shard: (k, n): do only the k-th of n parts, while others do the rest, into the same folder, here or on other
+            machines; the result is that of one run. The first part begins the store, the others wait for it.
         provenance: more about where the regions come from; another store content is refused by it.
         restart: throw away what is there.
+
+    Returns:
+        The finished store; None if other parts are not finished yet.
 
     Raises:
         ValueError: for a bad choice, or regions that are not as described above.
@@ -93,12 +100,19 @@ def extract_features(
         raise BackboneError(f"backbone {backbone.name} has no map to pool regions from: use method='crop'")
     if not len(dataset):
         raise ValueError(f"{dataset.name} holds no picture to extract from")
+    part, parts = shard
+    if not 1 <= part <= parts:
+        raise ValueError(f"shard must be (k, n) with k from 1 to n, got {shard}")
+    if restart and part > 1:
+        raise ValueError(f"only the first part begins the store anew, not part {part}: leave restart out")
     about = {**backbone.provenance(), "dataset": dataset.name, "method": method, **(provenance or {})}
     if mirror:
         about |= {"mirrored": True}
     if method == "align":
         about |= {"size": size, "pool_size": pool_size}
     ids = [record.image_id for record in dataset]
+    if part > 1:
+        _wait_for(Path(path) / "store.json")
     writer = StoreWriter(path, ids, count, backbone.feature_size, about, restart)
     transform = backbone.transform
     one_look = size == transform.size
@@ -116,12 +130,15 @@ def extract_features(
             turned = boxes[:, [2, 1, 0, 3]] * torch.tensor([-1.0, 1, -1, 1]) + torch.tensor([1.0, 0, 1, 0])
             boxes = torch.where(mask[:, None], turned, boxes)
         crops = boxes[1:][mask[1:]]
-        parts = transform.pixels(image, size) if method == "align" else warp_crops(image, crops, transform.size)
-        return row, (transform.pixels(image), parts, boxes, mask), ""
+        pieces = transform.pixels(image, size) if method == "align" else warp_crops(image, crops, transform.size)
+        return row, (transform.pixels(image), pieces, boxes, mask), ""
 
-    todo = writer.todo.tolist()
-    done, left_out = len(ids) - len(todo), []
-    with tqdm(total=len(ids), initial=done, desc="features", unit="picture", disable=not progress) as bar:
+    def mine(row: int) -> bool:  # whole batches, so that they are those of one run
+        return row // batch_size % parts == part - 1
+
+    todo, total = list(filter(mine, writer.todo.tolist())), sum(map(mine, range(len(ids))))
+    left_out = []
+    with tqdm(total=total, initial=total - len(todo), desc="features", unit="picture", disable=not progress) as bar:
         for batch in _read_ahead(prepare, todo, batch_size):
             good = [(row, made) for row, made, _ in batch if made is not None]
             for row, _, why in (item for item in batch if item[1] is None):
@@ -129,11 +146,11 @@ def extract_features(
                 left_out.append(f"{dataset[row].name} ({why})")
             if good:
                 rows = [row for row, _ in good]
-                wholes, parts, boxes, masks = zip(*(made for _, made in good), strict=True)
+                wholes, pieces, boxes, masks = zip(*(made for _, made in good), strict=True)
                 box, mask = torch.stack(boxes), torch.stack(masks)
                 features = torch.zeros(len(good), count, backbone.feature_size)
                 if method == "align":
-                    maps = backbone.maps(np.stack(parts))
+                    maps = backbone.maps(np.stack(pieces))
                     features[:, 1:] = backbone.pooled_vectors(maps, box[:, 1:], pool_size).cpu()
                     # one look at the picture is enough where both need the same
                     whole = backbone.head(maps) if one_look else backbone.vectors(np.stack(wholes))
@@ -142,18 +159,27 @@ def extract_features(
                     features[:, 0] = backbone.vectors(np.stack(wholes)).cpu()
                     real = mask.clone()
                     real[:, 0] = False
-                    crops = np.concatenate(parts)
-                    pieces = [backbone.vectors(crops[i : i + 64]).cpu() for i in range(0, len(crops), 64)]
-                    if pieces:
-                        features[real] = torch.cat(pieces)
+                    crops = np.concatenate(pieces)
+                    vectors = [backbone.vectors(crops[i : i + 64]).cpu() for i in range(0, len(crops), 64)]
+                    if vectors:
+                        features[real] = torch.cat(vectors)
                 features[~mask] = 0
                 writer.write(rows, features.numpy(), box.numpy(), mask.numpy())
+                writer.mended.update(dataset[row].name for row in rows)
             bar.update(len(batch))
     store = writer.close()
-    if len(left_out) == len(ids):
-        raise StoreError(f"no region of any of the {len(ids)} pictures could be had; the first: {left_out[0]}")
+    if total and len(left_out) == total:
+        raise StoreError(f"no region of any of the {total} pictures could be had; the first: {left_out[0]}")
     report_skipped("pictures without features", left_out)
     return store
+
+
+def _wait_for(manifest: Path) -> None:
+    """Until the first part has begun the store."""
+    if not manifest.exists():
+        print(f"waiting for the first part to begin {manifest.parent}", flush=True)
+    while not manifest.exists():
+        time.sleep(0.2)
 
 
 def _check_regions(name: str, boxes: Tensor, mask: Tensor, count: int) -> None:

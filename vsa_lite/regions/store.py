@@ -197,11 +197,13 @@ class StoreWriter:
             if name != "image_ids"
         }
         self.failures: dict[str, str] = {}
-        self._write_manifest()
+        self.mended: set[str] = set()  # names of pictures that were written: if they failed before, no longer
+        if not begun:
+            self._write_manifest({})
 
-    def _write_manifest(self) -> None:
-        temporary = self.path / "store.json.part"
-        temporary.write_text(json.dumps({**self.header, "failures": self.failures}, indent=1), encoding="utf-8")
+    def _write_manifest(self, failures: dict[str, str]) -> None:
+        temporary = self.path / f"store.json.{os.getpid()}.part"
+        temporary.write_text(json.dumps({**self.header, "failures": failures}, indent=1), encoding="utf-8")
         os.replace(temporary, self.path / "store.json")
 
     @property
@@ -239,8 +241,15 @@ class StoreWriter:
         self._arrays["done"][row] = FAILED
         self._arrays["done"].flush()
 
-    def close(self) -> FeatureStore:
-        """Note the failures and open the store for reading."""
-        self._write_manifest()
+    def close(self) -> FeatureStore | None:
+        """Note the failures, beside those of others who write into the same store, and open it for reading.
+
+        Returns:
+            The store; None while pictures are left to do.
+        """
+        before = _read_manifest(self.path).get("failures", {})
+        kept = {name: why for name, why in before.items() if name not in self.mended}
+        self._write_manifest({**kept, **self.failures})
+        unfinished = (self._arrays["done"] == TODO).any()
         self._arrays.clear()
-        return FeatureStore(self.path)
+        return None if unfinished else FeatureStore(self.path)
