@@ -3,8 +3,8 @@
     python -m benchmarks.large --out FOLDER [--pictures 113287] [--steps 50]
 
 Writes a store of generated features, 20 regions of 2,048 numbers a picture (9.3 GB for COCO's training pictures),
-through the same writer that `vsa-lite extract` uses, then trains the alignment for some steps on pictures drawn from all
-of it, and as many on one of 2,000 pictures. Records the steps a second of both, the rate of writing, and how much memory
+through the writer that `vsa-lite extract` uses. Then trains the alignment for some steps on pictures drawn from all of
+it, and as many on one of 2,000 pictures. Records the steps a second of both, the rate of writing, and how much memory
 the process itself holds: pages of the mapped file are the system's, and go when others need them.
 """
 
