@@ -28,9 +28,9 @@ def problem(images: int, settings: Settings) -> tuple[MultimodalRNN, Tensor]:
     V, d, H = (60, 16, 32) if settings.quick else (2538, 4096, 512)
     model = MultimodalRNN(V, d, H, generator=generator).eval()
     with torch.no_grad():
-        model.output.weight.normal_(0, 4 * H**-0.5, generator=generator)
+        model.output.weight.normal_(0, 8 * H**-0.5, generator=generator)
         model.image.weight.normal_(0, d**-0.5, generator=generator)
-        model.output.bias[0] = 5.0
+        model.output.bias[0] = 4.2
     return model.to(settings.device), torch.randn(images, d, generator=generator).to(settings.device)
 
 
