@@ -2,7 +2,8 @@
 
 Baselines: the sum of its matrix products and of its recurrence alone, forwards and backwards, in place, without
 autograd, masks, maximum, loss or optimiser (bar: at most 1.5 times its time); the literal way, image by image, word
-by word, pair by pair, with autograd (bar: at least 20 times as fast). The pairs, 10,000 of them, are timed in full.
+by word, pair by pair, with autograd (bar: at least 20 times as fast; on a slice of the batch: the cost of pictures and
+sentences is multiplied by their number, that of pairs by the number of pairs).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.brnn import word_by_word
 from benchmarks.data import batch_of
-from benchmarks.harness import Candidate, Row, Settings, agree, compare, grow, memory_of
+from benchmarks.harness import Candidate, Row, Settings, agree, compare, grow, memory_of, once
 from benchmarks.training import name, stepper
 from vsa_lite.alignment.model import AlignmentConfig, AlignmentModel
 from vsa_lite.data.batches import Batch
@@ -104,6 +105,27 @@ def loop_step(model: AlignmentModel, batch: Batch) -> Tensor:
     return loss.detach()
 
 
+def literal_step(model: AlignmentModel, batch: Batch, some: int) -> Candidate:
+    """Pair by pair on the first pairs of a batch, and how often its time goes into that of the whole batch."""
+    few = Batch(**{key: part[:some] for key, part in vars(batch).items()})
+
+    def embedding_only() -> None:
+        model.zero_grad(set_to_none=True)
+        v = [model.regions(image).sum() for image in few.regions]
+        s = [
+            word_by_word(model.brnn, model.word_vectors(tokens[mask])).sum()
+            for tokens, mask in zip(few.tokens, few.word_mask, strict=True)
+        ]
+        torch.stack(v + s).sum().backward()
+
+    device = str(batch.regions.device.type)
+    once(embedding_only, device)
+    share = min(1.0, once(embedding_only, device) / once(partial(loop_step, model, few), device))
+    times = len(batch) / some
+    factor = share * times + (1 - share) * times**2
+    return Candidate(partial(loop_step, model, few), factor, least=20, note=f"{share:.0%} of it is before the pairs")
+
+
 def check(settings: Settings) -> None:
     """Loss and gradients of the model equal those of the literal way, on a few pairs."""
     model, batch = (
@@ -142,7 +164,7 @@ def measure(settings: Settings) -> Iterator[Row]:
             "its products and recurrence alone": Candidate(products_alone(sizes, batch, device, precision), most=1.5)
         }
         if precision == torch.float32:
-            others["pair by pair"] = Candidate(partial(loop_step, model, batch), least=20)
+            others["pair by pair"] = literal_step(model, batch, 4 if settings.quick else 40)
         row = _row(settings, pairs, precision, ours, others)
         row.memory = memory_of(ours, device)
         row.rates = {"pairs_per_second": pairs / min(row.times["ours"])}

@@ -86,5 +86,7 @@ def measure(settings: Settings) -> Iterator[Row]:
                 model, features = problem(n, settings)
                 return lambda: beam_search(model, features, BEAMS, LONGEST)
 
-            row.scaling = grow(settings, make, (125, 250, 500, 1000), "images")
+            row.scaling = grow(
+                settings, make, (125, 250, 500, 1000) if settings.device == "cuda" else (50, 100, 200, 400), "images"
+            )
         yield row

@@ -19,7 +19,7 @@ from statistics import quantiles
 import torch
 
 Work = Callable[[], object]
-SHORTEST = 0.1  # seconds: shorter work is repeated within one measurement
+SHORTEST = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Settings:
     neuraltalk: Path | None = None
     gensim: bool = False
     compiled: bool = False
+
+    @property
+    def shortest(self) -> float:
+        """Work that takes fewer seconds is repeated within one measurement."""
+        return 0.0 if self.quick else SHORTEST
 
     @property
     def generator(self) -> torch.Generator:
@@ -146,7 +151,7 @@ def compare(settings: Settings, ours: Work, others: dict[str, Candidate]) -> dic
         first = once(candidate.run, settings.device)
         if first < 1:  # what is slow has no need to be warm
             first = once(candidate.run, settings.device)
-        often[name] = max(1, min(1000, math.ceil(SHORTEST / max(first, 1e-7))))
+        often[name] = max(1, min(1000, math.ceil(settings.shortest / max(first, 1e-7))))
     names, times = list(every), {name: [] for name in every}
     rounds = 2 if settings.quick else settings.rounds
     started = time.perf_counter()
@@ -167,8 +172,10 @@ def _status(key: str) -> int:
 
 
 def memory_of(run: Work, device: str) -> int | None:
-    """The greatest number of bytes in use while it runs, less those in use before; None where that cannot be told."""
-    run()
+    """The greatest number of bytes in use while it runs, less those in use before; None where that cannot be told.
+
+    It should have run once before, so that what is only made at first is there.
+    """
     if device == "cuda":
         synchronise(device)
         torch.cuda.empty_cache()
@@ -201,8 +208,9 @@ def grow(settings: Settings, make: Callable[[int], Work], sizes: Sequence[int], 
     seconds, memory = [], []
     for size in sizes:
         run = make(size)
+        once(run, settings.device)
+        often = max(1, min(200, math.ceil(settings.shortest / max(once(run, settings.device), 1e-7))))
         memory.append(memory_of(run, settings.device))
-        often = max(1, min(200, math.ceil(SHORTEST / max(once(run, settings.device), 1e-7))))
         rounds = 2 if settings.quick else 5
         times, started = [], time.perf_counter()
         while len(times) < rounds and (len(times) < 2 or time.perf_counter() - started < settings.seconds / 4):
