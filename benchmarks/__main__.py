@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings(
         chosen.device,
         chosen.quick,
-        seconds=2.0 if cuda else 15.0,
+        seconds=2.0 if cuda else 10.0,
         neuraltalk=chosen.neuraltalk,
         gensim=chosen.gensim,
     )

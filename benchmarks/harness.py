@@ -78,6 +78,14 @@ class Candidate:
     note: str = ""
 
 
+class Times(dict):
+    """Seconds of each candidate in each round; `cpu`, the same in this process's own processor time."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__((name, []) for name in names)
+        self.cpu: dict[str, list[float]] = {name: [] for name in names}
+
+
 @dataclass
 class Row:
     """A line of the table.
@@ -111,6 +119,15 @@ class Row:
         candidate = self.candidates[name]
         return spread([ours / theirs if candidate.most is not None else theirs / ours for theirs, ours in pairs])
 
+    def cpu_ratio(self, name: str) -> float | None:
+        """The median ratio of processor time, which other jobs on the machine disturb least; None where none is."""
+        cpu = getattr(self.times, "cpu", {"ours": [0.0]})
+        if not min(cpu["ours"] + cpu.get(name, [])) > 0.001:
+            return None
+        pairs = zip(cpu[name], cpu["ours"], strict=True)
+        most = self.candidates[name].most is not None
+        return spread([ours / theirs if most else theirs / ours for theirs, ours in pairs])[1]
+
     def reached(self, name: str) -> bool | None:
         """Whether the median ratio meets the bar; None without a bar."""
         candidate, ratio = self.candidates[name], self.ratios(name)[1]
@@ -143,7 +160,7 @@ def once(run: Work, device: str, times: int = 1) -> float:
     return (time.perf_counter() - started) / times
 
 
-def compare(settings: Settings, ours: Work, others: dict[str, Candidate]) -> dict[str, list[float]]:
+def compare(settings: Settings, ours: Work, others: dict[str, Candidate]) -> Times:
     """Time all in turns: warm each up, then round after round, each round beginning with another one."""
     every = {"ours": Candidate(ours), **others}
     often = {}
@@ -152,14 +169,16 @@ def compare(settings: Settings, ours: Work, others: dict[str, Candidate]) -> dic
         if first < 1:  # what is slow has no need to be warm
             first = once(candidate.run, settings.device)
         often[name] = max(1, min(1000, math.ceil(settings.shortest / max(first, 1e-7))))
-    names, times = list(every), {name: [] for name in every}
+    names, times = list(every), Times(list(every))
     rounds = 2 if settings.quick else settings.rounds
     started = time.perf_counter()
     for k in range(rounds):
         if k >= min(3, rounds) and time.perf_counter() - started > settings.seconds:
             break
         for name in names[k % len(names) :] + names[: k % len(names)]:
-            times[name].append(every[name].factor * once(every[name].run, settings.device, often[name]))
+            before, factor = time.process_time(), every[name].factor
+            times[name].append(factor * once(every[name].run, settings.device, often[name]))
+            times.cpu[name].append(factor * (time.process_time() - before) / often[name])
     return times
 
 

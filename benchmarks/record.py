@@ -22,13 +22,14 @@ def record(path: Path, row: Row, settings: Settings, seconds: float) -> dict:
     metrics = {"milliseconds": 1000 * ours[1], "milliseconds_q1": 1000 * ours[0], "milliseconds_q3": 1000 * ours[2]}
     if row.memory is not None:
         metrics["memory_mb"] = row.memory / 1e6
-    baselines = {}
+    baselines, on_gpu = {}, settings.device == "cuda"
     for name, candidate in row.candidates.items():
         low, middle, high = row.ratios(name)
         times = spread(row.times[name])
         baselines[name] = {
             "milliseconds": [round(1000 * t, 4) for t in times],
             "ratio": [round(r, 4) for r in (low, middle, high)],
+            "ratio_of_processor_time": None if on_gpu or (cpu := row.cpu_ratio(name)) is None else round(cpu, 4),
             "ratio_is": "ours / baseline" if candidate.most is not None else "baseline / ours",
             "bar": _bar(candidate),
             "reached": row.reached(name),
@@ -80,7 +81,9 @@ def lines(row: Row) -> list[str]:
         bar = f", bar {_bar(candidate)}{verdict}" if _bar(candidate) else ""
         kind = "x its time" if candidate.most is not None else "x as fast"
         slice_ = f" (a slice, times {candidate.factor:g})" if candidate.factor != 1 else ""
-        said.append(f"    {name}: {middle:.3g} [{low:.3g}, {high:.3g}] {kind}{bar}{slice_}")
+        cpu = row.cpu_ratio(name)
+        time_ = "" if cpu is None else f" ({cpu:.3g} in processor time)"
+        said.append(f"    {name}: {middle:.3g} [{low:.3g}, {high:.3g}] {kind}{time_}{bar}{slice_}")
     if row.scaling:
         s = row.scaling
         said.append(f"    grows with {s['of']} {s['sizes']}: {s['milliseconds']} ms, exponent {s['exponent']}")
