@@ -101,7 +101,9 @@ def best_path(
     lengths = word_mask.sum(1)
     order = lengths.argsort(descending=True, stable=True)  # those still going are the first rows: a step is one slice
     going = (torch.arange(words, device=unary.device)[:, None] < lengths).sum(1).tolist()
-    u, beta = unary[order].masked_fill(~region_mask[order][:, None], -torch.inf), beta[order]
+    u, beta = unary[order], beta[order]
+    if not region_mask.all():
+        u = u.masked_fill(~region_mask[order][:, None], -torch.inf)
     value = u[:, 0]  # F_j(i) - (j - 1) beta, the same path: a large beta would swallow the digits of u
     steps, ended = [], []  # of each step, where the chain stays and whence it comes if not
     for j, n in enumerate(going[1:], start=1):
