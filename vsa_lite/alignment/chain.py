@@ -50,7 +50,9 @@ def _check(unary: Tensor, word_mask: Tensor, region_mask: Tensor, beta: float | 
             raise ValueError(f"sentence {empty[0]} has no {name}: leave it out of the batch")
     if (word_mask[:, 1:] & ~word_mask[:, :-1]).any():
         raise ValueError("words must be padded on the right: word_mask has a real word behind a padded one")
-    broken = (word_mask[..., None] & region_mask[:, None] & ~unary.isfinite()).nonzero().tolist()
+    broken = []
+    if not unary.sum().isfinite():  # somewhere, in the padding perhaps
+        broken = (word_mask[..., None] & region_mask[:, None] & ~unary.isfinite()).nonzero().tolist()
     if broken:
         k, t, i = broken[0]
         raise ValueError(
@@ -95,22 +97,33 @@ def best_path(
     Source: Karpathy and Fei-Fei 2015, section 3.1.4.
     """
     beta = _check(unary, word_mask, region_mask, beta)
-    sentences, words, regions = unary.shape
-    u = unary.masked_fill(~region_mask[:, None], -torch.inf)
-    own = torch.arange(regions, device=u.device).expand(sentences, regions)
+    words = unary.shape[1]
+    lengths = word_mask.sum(1)
+    order = lengths.argsort(descending=True, stable=True)  # those still going are the first rows: a step is one slice
+    going = (torch.arange(words, device=unary.device)[:, None] < lengths).sum(1).tolist()
+    u, beta = unary[order], beta[order]
+    if not region_mask.all():
+        u = u.masked_fill(~region_mask[order][:, None], -torch.inf)
     value = u[:, 0]  # F_j(i) - (j - 1) beta, the same path: a large beta would swallow the digits of u
-    came_from = []
-    for j in range(1, words):
-        best, where = value.max(1, keepdim=True)  # (sentences, 1)
-        leave = best - beta
-        real = word_mask[:, j : j + 1]
-        came_from.append(torch.where((value >= leave) | ~real, own, where))
-        value = torch.where(real, u[:, j] + torch.maximum(value, leave), value)
-    total, last = value.max(1)
+    steps, ended = [], []  # of each step, where the chain stays and whence it comes if not
+    for j, n in enumerate(going[1:], start=1):
+        ended.append(value[n:])
+        value = value[:n]
+        if not n:
+            break
+        best, where = value.max(1, keepdim=True)  # (n, 1)
+        leave = best - beta[:n]
+        steps.append((value >= leave, where))
+        value = u[:n, j] + torch.maximum(value, leave)
+    total, last = torch.cat([value, *reversed(ended)]).max(1)
     path = [last]
-    for origin in reversed(came_from):
-        path.append(origin.gather(1, path[-1][:, None])[:, 0])
-    return torch.stack(path[::-1], 1) * word_mask, total + beta[:, 0] * (word_mask.sum(1) - 1)
+    for stays, where in reversed(steps):
+        here = path[-1][: len(where), None]
+        path.append(torch.cat([torch.where(stays.gather(1, here), here, where)[:, 0], path[-1][len(where) :]]))
+    path += [last] * (words - len(path))  # where all are padded
+    back = order.argsort()
+    path = torch.stack(path[len(steps) :: -1] + path[len(steps) + 1 :], 1)[back]
+    return path * word_mask, (total + beta[:, 0] * (lengths[order] - 1))[back]
 
 
 def marginals(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Score = Literal["max", "sum"]
@@ -76,12 +76,44 @@ def alignment_scores(
         if empty:
             part = "region" if name == "picture" else "word"
             raise ValueError(f"{name} {empty[0]} has no {part}: leave it out of the batch")
-    products = region_word_products(regions, words[word_mask])  # (real words, images, regions)
-    if not region_mask.all():
+    padding, lengths = None if region_mask.all() else region_mask, word_mask.sum(1)
+    return normalised(packed_scores(regions, padding, words[word_mask], lengths, score), lengths, normalisation)
+
+
+def packed_scores(
+    regions: Float[Tensor, "images regions h"],
+    region_mask: Bool[Tensor, "images regions"] | None,
+    words: Float[Tensor, "n h"],
+    lengths: Int[Tensor, " sentences"],
+    score: Score = "max",
+) -> Float[Tensor, "images sentences"]:
+    """The sums over words of `alignment_scores`, not normalised and nothing checked, from real words in a row.
+
+    They are added up in at least single precision, whatever the products are in.
+
+    Args:
+        regions: v; float.
+        region_mask: True where a region is real; None if all are.
+        words: s of the real words of all sentences; float.
+        lengths: how many words each sentence has; int64.
+        score: as there.
+    """
+    products = region_word_products(regions, words)  # (real words, images, regions)
+    if region_mask is not None:
         products = products.masked_fill(~region_mask, -torch.inf if score == "max" else 0)
-    per_word = products.max(-1).values if score == "max" else products.clamp(min=0).sum(-1)  # (real words, images)
-    sentence = word_mask.nonzero()[:, 0]
-    total = per_word.new_zeros(len(words), len(regions)).index_add(0, sentence, per_word)  # (sentences, images)
+    if score == "sum":
+        per_word = products.clamp(min=0).sum(-1)  # (real words, images)
+    else:  # amax keeps no indices, but of equal products it would give each a share of the gradient
+        per_word = products.max(-1).values if products.requires_grad else products.amax(-1)
+    per_word = per_word.to(torch.promote_types(per_word.dtype, torch.float32))
+    # words of a sentence stand together: quicker than `index_add`; unsafe only leaves out a check of the lengths
+    return torch.segment_reduce(per_word, "sum", lengths=lengths, axis=0, unsafe=True).T
+
+
+def normalised(
+    scores: Float[Tensor, "images sentences"], lengths: Int[Tensor, " sentences"], normalisation: Normalisation
+) -> Float[Tensor, "images sentences"]:
+    """Sums over the words of sentences of these lengths, normalised as `alignment_scores` does it."""
     if normalisation == "sum":
-        return total.T
-    return total.T / (word_mask.sum(1) + (SMOOTHING if normalisation == "smooth" else 0.0))
+        return scores
+    return scores / (lengths + (SMOOTHING if normalisation == "smooth" else 0.0))

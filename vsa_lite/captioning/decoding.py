@@ -1,7 +1,7 @@
 """From a trained model to words: greedy, sampled, and by beam search (chapter 11).
 
-All three run over the whole batch at once; the only loop is over the words of a sentence. They work with any model that
-has `vocabulary_size`, `start`, `initial_state(features)` and `step(state, tokens)` like
+All three run over the whole batch at once, less what has ended; the only loop is over the words of a sentence. They
+work with any model that has `vocabulary_size`, `start`, `initial_state(features)` and `step(state, tokens)` like
 :class:`~vsa_lite.captioning.rnn.MultimodalRNN`, and run it without dropout.
 """
 
@@ -125,41 +125,55 @@ def _search(
     model: MultimodalRNN, features: Tensor, beam_size: int, max_length: int, alpha: float, n_best: int
 ) -> tuple[Int[Tensor, "images beams words"], Float[Tensor, "images beams"]]:
     """The beams of every picture after the last step, best first: their words, END behind the end, and log P."""
-    state = model.initial_state(features)
+    state = model.initial_state(features)  # of the beams that are not finished, in order: only they take a step
     images, K = len(state[0]), beam_size
-    state = tuple(part.repeat_interleave(K, 0) for part in state)  # (images * K, ...)
-    device = state[0].device
-    scores = torch.full((images, K), -torch.inf, dtype=state[0].dtype, device=device)
-    scores[:, 0] = 0.0  # all beams are the same at first: only one may count
-    ended = torch.zeros(images, K, dtype=torch.bool, device=device)
-    lengths = torch.zeros(images, K, dtype=torch.int64, device=device)
+    device, dtype = state[0].device, state[0].dtype
     found = torch.full((images, K, max_length), END, device=device)
-    words = torch.full((images * K,), model.start, device=device)
-    first_row = K * torch.arange(images, device=device)[:, None]
-    as_it_is = torch.full((K,), -torch.inf, dtype=scores.dtype, device=device)
+    total = torch.full((images, K), -torch.inf, dtype=dtype, device=device)
+    searched = torch.arange(images, device=device)  # pictures not finished; what follows is about these
+    scores = torch.full((images, K), -torch.inf, dtype=dtype, device=device)
+    scores[:, 0] = 0.0
+    ended = torch.ones(images, K, dtype=torch.bool, device=device)
+    ended[:, 0] = False  # at first all beams would be the same: only one is there
+    lengths = torch.zeros(images, K, dtype=torch.int64, device=device)
+    history = torch.full((images, K, max_length), END, device=device)
+    words = torch.full((images,), model.start, device=device)
+    as_it_is = torch.full((K,), -torch.inf, dtype=dtype, device=device)
     as_it_is[0] = 0.0  # a finished sentence has one continuation: itself
     for t in range(max_length):
-        log_probabilities, state = model.step(state, words)  # (images * K, V)
-        gains, words = (part.view(images, K, K) for part in _top(log_probabilities, K))
-        gains = torch.where(ended[..., None], as_it_is, gains)
-        words = words.masked_fill(ended[..., None], END)
-        candidates = (scores[..., None] + gains).flatten(1)  # (images, K * K)
+        log_probabilities, state = model.step(state, words)  # (going, V)
+        going = (~ended).flatten()
+        row = going.cumsum(0) - 1  # where a beam stands among those that took a step
+        gain, word = _top(log_probabilities, K)
+        gains = as_it_is.to(gain).repeat(len(row), 1).index_put((going,), gain)  # (pictures * K, K)
+        words = torch.full(gains.shape, END, device=device).index_put((going,), word).view(-1, K * K)
+        candidates = (scores[..., None] + gains.view(-1, K, K)).flatten(1)  # (pictures, K * K)
         lengths = lengths + ~ended
         rank = candidates / (lengths.repeat_interleave(K, 1) ** alpha) if alpha else candidates
-        chosen = rank.argsort(dim=1, descending=True, stable=True)[:, :K]  # (images, K)
+        chosen = rank.argsort(dim=1, descending=True, stable=True)[:, :K]  # (pictures, K)
         parent = chosen // K
         scores = candidates.gather(1, chosen)
-        words = words.flatten(1).gather(1, chosen)  # (images, K)
-        found = found.gather(1, parent[..., None].expand_as(found))
-        found[..., t] = words
+        words = words.gather(1, chosen)  # (pictures, K)
+        history = history.gather(1, parent[..., None].expand_as(history))
+        history[..., t] = words
         lengths = lengths.gather(1, parent)
         ended = ended.gather(1, parent) | (words == END)
         # log probabilities only fall: once the best are finished, nothing overtakes them, unless long ones are helped
-        if (ended if alpha else ended[:, :n_best]).all():
+        finished = (ended if alpha else ended[:, :n_best]).all(1)
+        if t + 1 == max_length:
+            finished = torch.ones_like(finished)
+        found[searched[finished]] = history[finished]
+        total = total.to(scores).index_put((searched[finished],), scores[finished])
+        kept = ~finished
+        parent = row.view(-1, K).gather(1, parent)[kept]  # rows of the state
+        searched, scores, ended, lengths, history, words = (
+            part[kept] for part in (searched, scores, ended, lengths, history, words)
+        )
+        if not len(searched):
             break
-        state = tuple(part[(first_row + parent).flatten()] for part in state)
-        words = words.flatten()
-    return found, scores
+        state = tuple(part[parent[~ended]] for part in state)
+        words = words[~ended]
+    return found, total
 
 
 def _top(values: Float[Tensor, "rows n"], k: int) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
@@ -176,20 +190,21 @@ def _top(values: Float[Tensor, "rows n"], k: int) -> tuple[Float[Tensor, "rows k
 def _write(model: MultimodalRNN, features: Tensor, max_length: int, choose: Callable[[Tensor], Tensor]) -> Captions:
     """Word by word, each chosen from the log probabilities [images, V] of the next."""
     with _decoding(model, max_length):
-        state = model.initial_state(features)
+        state = model.initial_state(features)  # of the sentences that have not ended: only they take a step
         total = state[0].new_zeros(len(state[0]))
-        words = torch.full((len(total),), model.start, device=total.device)
-        ended = torch.zeros(len(total), dtype=torch.bool, device=total.device)
-        written = []
-        for _ in range(max_length):
-            log_probabilities, state = model.step(state, words)  # (images, V)
-            words = choose(log_probabilities).masked_fill(ended, END)
-            total = total + log_probabilities.gather(1, words[:, None])[:, 0].masked_fill(ended, 0.0)
-            written.append(words)
-            ended = ended | (words == END)
-            if ended.all():
+        written = torch.full((len(total), max_length), END, device=total.device)
+        going = torch.arange(len(total), device=total.device)
+        words = torch.full_like(going, model.start)
+        for t in range(max_length):
+            log_probabilities, state = model.step(state, words)  # (going, V)
+            words = choose(log_probabilities)
+            written[going, t] = words
+            total[going] += log_probabilities.gather(1, words[:, None])[:, 0]
+            on = words != END
+            if not on.any():
                 break
-    return Captions(_sentences(torch.stack(written, 1)), total)
+            going, words, state = going[on], words[on], tuple(part[on] for part in state)
+    return Captions(_sentences(written), total)
 
 
 def _sentences(tokens: Int[Tensor, "images words"]) -> list[list[int]]:

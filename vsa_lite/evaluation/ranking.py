@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores
+from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores, normalised, packed_scores
 
 RECALLS = (1, 5, 10)
 BLOCK = 8_000_000  # numbers that one block may take
+GPU_BLOCK = 8  # times as many on a GPU, where starting a block costs as much as filling a small one
 
 
 def summarise_ranks(ranks: Int[Tensor, " n"], prefix: str) -> dict[str, float]:
@@ -83,18 +84,25 @@ def score_all(
         if not mask.any(1).all():  # here, since a block would give its own number
             k = int((~mask.any(1)).nonzero()[0])
             raise ValueError(f"{name} {k} has no {'region' if name == 'picture' else 'word'}: leave it out")
-    scores = regions.new_empty(len(regions), len(words))
-    lengths = (word_mask * torch.arange(1, word_mask.shape[1] + 1, device=words.device)).amax(1)
-    images = max(1, 2000 // regions.shape[1])
-    order = lengths.argsort(stable=True)  # sentences of one length together: little padding
-    for sentences in order.split(max(1, BLOCK // (2000 * word_mask.shape[1]))):
-        longest = int(lengths[sentences].max())
-        block, mask = words[sentences, :longest], word_mask[sentences, :longest]
-        for first in range(0, len(regions), images):
-            rows = slice(first, first + images)
-            scores[rows, sentences] = alignment_scores(
-                regions[rows], region_mask[rows], block, mask, score, normalisation
-            )
+    if score not in ("max", "sum") or normalisation not in ("sum", "mean", "smooth"):
+        return alignment_scores(regions, region_mask, words, word_mask, score, normalisation)  # which names the choice
+    # summed in at least single precision, as there
+    scores = regions.new_empty(len(regions), len(words), dtype=torch.promote_types(regions.dtype, torch.float32))
+    padding = None if region_mask.all() else region_mask
+    counts = word_mask.sum(1)
+    step = max(1, 2000 // regions.shape[1])  # images
+    most = BLOCK * (GPU_BLOCK if regions.is_cuda else 1) // (step * regions.shape[1])  # words
+    # sentences one after the other until their words fill a block
+    number = (counts.cumsum(0) - 1) // max(1, most - int(counts.max()) + 1)
+    last = 0
+    for size in number.unique_consecutive(return_counts=True)[1].tolist():
+        some = slice(last, last := last + size)
+        packed = words[some][word_mask[some]]  # real words only: (n, h)
+        for first in range(0, len(regions), step):
+            rows = slice(first, first + step)
+            mask = None if padding is None else padding[rows]
+            part = packed_scores(regions[rows], mask, packed, counts[some], score)
+            scores[rows, some] = normalised(part, counts[some], normalisation)
     return scores
 
 
