@@ -146,15 +146,27 @@ def measure_size(arguments: argparse.Namespace, statistics: Statistics, sample: 
         if arguments.keep:
             finish_index(folder, sample, kind=arguments.kind, progress=False)
     if pictures == arguments.compress:
-        compress(arguments, statistics, index, truth)
+        compress(arguments, statistics, index, truth, sample)
     if not arguments.keep:
         shutil.rmtree(folder)
 
 
-def learn_codes(x: Tensor, codes: int, generator: torch.Generator, rounds: int = 12) -> Tensor:
+def axes_of_products(v: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix T and its inverse: in v T a squared error is the mean squared error of the products with words.
+
+    With C = E[s s'] an error e of v costs E[(e . s)^2] = e' C e. So T is the root of C, turned so that the axes are the
+    principal ones of v T.
+    """
+    values, vectors = torch.linalg.eigh(words.T @ words / len(words))
+    root = values.clamp(min=1e-4 * float(values.max())).sqrt()
+    turned = (v @ vectors) * root
+    turn = torch.linalg.eigh(turned.T @ turned).eigenvectors.flip(1)
+    return vectors * root @ turn, turn.T @ (vectors / root).T
+
+
+def learn_codes(parts: Tensor, generator: torch.Generator, rounds: int = 12) -> Tensor:
     """Product quantisation's codebooks by k-means, 256 entries for each part of a vector: [codes, 256, h / codes]."""
-    parts = x.view(len(x), codes, -1).transpose(0, 1)  # (codes, n, part)
-    books = parts[:, torch.randperm(len(x), generator=generator)[:256]].clone()
+    books = parts[:, torch.randperm(parts.shape[1], generator=generator)[:256]].clone()
     for _ in range(rounds):
         nearest = nearest_codes(parts, books)  # (codes, n)
         sums = torch.zeros_like(books).scatter_add(1, nearest[..., None].expand_as(parts), parts)
@@ -168,22 +180,32 @@ def nearest_codes(parts: Tensor, books: Tensor) -> Tensor:
     return (books.pow(2).sum(-1)[:, None] - 2 * parts @ books.mT).argmin(-1)
 
 
-def compress(arguments: argparse.Namespace, statistics: Statistics, index: PictureIndex, truth: Tensor) -> None:
-    """Recall against bytes a region: v by product quantisation, in place of float16."""
+def compress(
+    arguments: argparse.Namespace, statistics: Statistics, index: PictureIndex, truth: Tensor, words: Tensor
+) -> None:
+    """Recall against bytes a region: v by product quantisation, in place of float16.
+
+    Quantised in the axes of `axes_of_products`; each part of a vector gets strong and weak axes in turn.
+    """
     h, step = index.embedding_size, 2000
     store = index.vectors
     sample = torch.from_numpy(np.array(store.features[:4000])).float()[torch.from_numpy(np.array(store.mask[:4000]))]
     sample = sample[torch.randperm(len(sample), generator=torch.Generator().manual_seed(0))[:15_000]]
+    there, back = axes_of_products(sample, words)
+
+    def parts_of(v: Tensor, codes: int) -> Tensor:  # (codes, n, h / codes)
+        return (v @ there).view(len(v), -1, codes).permute(2, 0, 1).contiguous()
+
     for codes in [c for c in arguments.codes if h % c == 0]:
         start = time.perf_counter()
-        books = learn_codes(sample, codes, torch.Generator().manual_seed(arguments.seed))
+        books = learn_codes(parts_of(sample, codes), torch.Generator().manual_seed(arguments.seed))
         scores, error, energy = [], 0.0, 0.0
         for first in range(0, len(store), step):
             v = torch.from_numpy(np.array(store.features[first : first + step])).float()
             mask = torch.from_numpy(np.array(store.mask[first : first + step]))
-            parts = v.view(-1, codes, h // codes).transpose(0, 1)
-            numbers = nearest_codes(parts, books)[..., None].expand_as(parts)
-            coded = books.gather(1, numbers).transpose(0, 1).reshape(v.shape) * mask[..., None]
+            parts = parts_of(v.flatten(0, 1), codes)
+            coded = books.gather(1, nearest_codes(parts, books)[..., None].expand_as(parts))
+            coded = (coded.permute(1, 2, 0).reshape(-1, h) @ back).view(v.shape) * mask[..., None]
             error, energy = error + float((coded - v).pow(2).sum()), energy + float(v.pow(2).sum())
             scores.append(score_all(coded, mask, statistics.words, statistics.word_mask).T)
         best = torch.cat(scores, 1).topk(100).indices
