@@ -67,13 +67,24 @@ def test_more_codes_lose_less():
     x = torch.randn(1000, 8, generator=torch.Generator().manual_seed(0))
     lost = []
     for codes in (1, 2, 4):
-        books = search.learn_codes(x, codes, torch.Generator().manual_seed(0))
         parts = x.view(1000, codes, -1).transpose(0, 1)
+        books = search.learn_codes(parts, torch.Generator().manual_seed(0))
         nearest = search.nearest_codes(parts, books)
         brute = torch.stack([torch.cdist(part, book).argmin(1) for part, book in zip(parts, books, strict=True)])
         assert torch.equal(nearest, brute)
         lost.append(float((books.gather(1, nearest[..., None].expand_as(parts)) - parts).pow(2).mean()))
     assert lost[0] > 2 * lost[1] > 4 * lost[2]
+
+
+def test_an_error_in_the_axes_of_products_is_that_of_the_products():
+    generator = torch.Generator().manual_seed(0)
+    v, words = torch.randn(500, 6, generator=generator), torch.randn(400, 6, generator=generator) * torch.arange(1, 7)
+    there, back = search.axes_of_products(v, words)
+    torch.testing.assert_close(there @ back, torch.eye(6), atol=1e-4, rtol=0)
+    error = 0.1 * torch.randn(6, generator=generator)
+    torch.testing.assert_close((error @ there).pow(2).sum(), (words @ error).pow(2).mean())
+    turned = (v @ there).T @ (v @ there)
+    assert (turned - turned.diag().diag()).abs().max() < 1e-3 * turned.max()
 
 
 def test_it_runs_and_records(tmp_path, monkeypatch):

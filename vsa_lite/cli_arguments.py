@@ -373,7 +373,7 @@ def _add_search(commands) -> None:
     command.add_argument("sentence", metavar="SENTENCE", help="what to look for, in quotation marks")
     command.add_argument("-k", type=int, default=10, metavar="N", help="pictures to find (default: 10)")
     command.add_argument(
-        "--candidates", type=int, default=1000, metavar="N", help="pictures that are scored exactly (default: 1000)"
+        "--candidates", type=int, default=3000, metavar="N", help="pictures that are scored exactly (default: 3000)"
     )
     command.add_argument("--exact", action="store_true", help="score every picture: slow")
     command.add_argument("--data", metavar="DATA", help="the pictures' data set, for their names and for --out")

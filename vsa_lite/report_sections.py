@@ -88,6 +88,7 @@ SECTIONS = {
         "Searching many pictures",
         "Generated vectors with the statistics of a trained model's. Exact search scores every picture by eq. 8; an "
         "index scores candidates only, and recall says how many of the exact ten best it finds, in percent. Times are "
-        "those of one sentence after the other; on a batch, exact search is given all sentences at once.",
+        "those of one sentence after the other, on one thread. Other work on the machine stretches the clock, not "
+        "the processor's own time. Against a batch, by processor time: exact search is given all sentences at once.",
     ),
 }

@@ -51,7 +51,8 @@ DETECTION = {
 MANY = {
     "recall_at_10": "recall@10 of exact",
     "speed_up": "times as fast",
-    "speed_up_on_a_batch": "on a batch",
+    "speed_up_busy": "by processor time",
+    "speed_up_on_a_batch": "against a batch",
     "median_ms": "ms a query",
     "p90_ms": "90th percentile",
     "exact_ms": "exact, ms",

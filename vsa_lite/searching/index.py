@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FORMAT = "vsa-lite index 1"
 BLOCK = 8_000_000  # numbers of v that the exact search holds at once
-CANDIDATES = 1000
+CANDIDATES = 3000
 
 
 class IndexFolderError(ValueError):
