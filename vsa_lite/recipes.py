@@ -1,7 +1,7 @@
 """Named ways to train, for the command line and the experiments.
 
 "printed" is the paper's eq. 8 with eq. 9, word for word; what the paper does not give (learning rate, dropout, number
-of passes) was chosen on the validation split. Those after it change one thing at a time and train for two passes,
+of passes) was chosen on the validation split. Those after eq. 7 change one thing at a time and train for two passes,
 enough to compare them. "quick" is the winner for two cores, "best" a wider one for a GPU, "whole" that without regions.
 """
 
@@ -37,15 +37,14 @@ _LONG = _ADAM | {"epochs": 8}
 _BEST = _SENTENCE | _CONTRASTIVE | {"embedding_size": 1024}
 
 
-def _sgd(learning_rate: float) -> dict:
-    return _SHORT | {"optimiser": "sgd", "momentum": 0.9, "learning_rate": learning_rate}
-
+# scores as printed are large, and a higher rate kills every ReLU: the loss then stays on its plateau
+_SGD = _ADAM | {"optimiser": "sgd", "momentum": 0.9, "learning_rate": 3e-6}
 
 # the best twelve regions: eight more make training half as long again
 ALIGNMENT: dict[str, Recipe] = {
-    "printed": Recipe("eq. 8 with eq. 9 as printed; SGD with momentum", _PRINTED, _sgd(3e-5), 12),
+    "printed": Recipe("eq. 8 with eq. 9 as printed; SGD with momentum, five passes", _PRINTED, _SGD, 12),
     "fragments": Recipe(
-        "eq. 7 with eq. 9: every region counts; SGD with momentum", _PRINTED | {"score": "sum"}, _sgd(1e-5), 12
+        "eq. 7 with eq. 9: every region counts; SGD with momentum, five passes", _PRINTED | {"score": "sum"}, _SGD, 12
     ),
     "unit": Recipe(
         "unit vectors, mean over words, words that learn, eq. 9 with margin 0.2", _UNIT | {"margin": 0.2}, _SHORT, 12
