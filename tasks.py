@@ -36,14 +36,20 @@ def run(*command: str | Path, env: dict[str, str] | None = None, **options) -> i
 def fingerprint() -> str:
     """What the environment was made from: a change in any of these makes it again."""
     parts = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
-    return hashlib.sha256(b"\0".join([*parts, sys.version.encode()])).hexdigest()
+    return hashlib.sha256(b"\0".join([*parts, EXTRAS.encode()])).hexdigest()
+
+
+def place() -> str:
+    """An environment survives neither a move of its folder nor another Python."""
+    return f"{ROOT} {sys.version}"
 
 
 def setup() -> None:
     """Make `.venv` and install the package with its extras, unless nothing has changed since the last time."""
-    if STAMP.exists() and STAMP.read_text() == fingerprint() and PYTHON.exists():
+    made_from, _, made_at = STAMP.read_text(encoding="utf-8").partition("\n") if STAMP.exists() else ("", "", "")
+    if made_from == fingerprint() and made_at == place() and PYTHON.exists():
         return
-    if not PYTHON.exists():
+    if not PYTHON.exists() or made_at not in ("", place()):
         print(f"making {VENV.name} with Python {sys.version.split()[0]}", flush=True)
         try:
             venv.create(VENV, with_pip=True, clear=VENV.exists())
@@ -65,7 +71,7 @@ def setup() -> None:
                 flush=True,
             )
     run(*install, "-c", "constraints.txt", "-e", EXTRAS)
-    STAMP.write_text(fingerprint())
+    STAMP.write_text(f"{fingerprint()}\n{place()}", encoding="utf-8")
 
 
 def lint() -> None:
@@ -114,7 +120,7 @@ def book(*arguments: str) -> None:
         print("without Node.js the pages will load MathJax and the widget scripts from a CDN", flush=True)
     else:
         run(PYTHON, ROOT / "tools" / "browser_files.py", "site", env=found[1])
-    run(BIN / "jupyter-book", "build", ".", "-W", "--keep-going", "-n")
+    run(PYTHON, "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-n")
     # Jupyter Book can end well without having built anything: look for the pages
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     pages = [f"{name}.html" for name in re.findall(r"(?:root|file): *(\S+)", contents)]

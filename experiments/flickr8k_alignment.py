@@ -64,7 +64,8 @@ def measure_together(name: str, folders: list[Path], dataset: Dataset, store: Fe
             "model": checkpoints[0].model.config_dict(),
         },
         seed=None,
-        metrics=rank_together([checkpoint.model for checkpoint in checkpoints], test),
+        metrics=rank_together([checkpoint.model for checkpoint in checkpoints], test)
+        | {"minutes": sum(checkpoint.metrics["seconds"] for checkpoint in checkpoints) / 60},
         seconds=time.perf_counter() - started,
     )
     print(name, "together", run["metrics"], flush=True)

@@ -53,6 +53,8 @@ def stages(data: Path, work: Path, limit: int | None, epochs: int | None) -> dic
 def measure(command: list[str]) -> tuple[int, float, float]:
     """Run a command; its exit code, seconds, and largest resident memory in GB."""
     started = time.perf_counter()
+    if not hasattr(os, "wait4"):
+        sys.exit("this measurement needs Linux or macOS: Windows does not tell the memory of a child that has ended")
     process = subprocess.Popen(command)
     try:
         _, status, used = os.wait4(process.pid, 0)

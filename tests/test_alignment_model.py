@@ -323,8 +323,8 @@ def test_features_of_another_backbone_are_refused():
         ({"score": "min"}, "score must be .* got 'min'"),
         ({"normalisation": "l2"}, "normalisation must be .* got 'l2'"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
-        ({"margin": 0.0}, "margin and scale must be above 0, got 0.0 and 30.0"),
-        ({"scale": -1.0}, "margin and scale must be above 0, got 1.0 and -1.0"),
+        ({"margin": 0.0}, "margin and scale must be above 0 and finite, got 0.0 and 30.0"),
+        ({"scale": -1.0}, "margin and scale must be above 0 and finite, got 1.0 and -1.0"),
     ],
 )
 def test_bad_choices_are_named(change, message):

@@ -281,5 +281,5 @@ def test_bad_input_is_named():
         model.set_output_bias([1, 2])
     with pytest.raises(ValueError, match="mean of the features must be 5"):
         model.standardise(torch.zeros(4), torch.ones(5))
-    with pytest.raises(ValueError, match="deviation of the features must be 5 finite"):
+    with pytest.raises(ValueError, match="deviation of the features is not finite"):
         model.standardise(torch.zeros(5), torch.full((5,), torch.nan))

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from vsa_lite.alignment.model import AlignmentConfig, AlignmentModel
 from vsa_lite.captioning.rnn import MultimodalRNN
-from vsa_lite.checkpoints import Checkpoint, CheckpointError, _digest, load_checkpoint, save_checkpoint
+from vsa_lite.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from vsa_lite.tensor_files import content_digest
 from vsa_lite.words.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary.from_sentences([raw.split() for pair in SENTENCES for raw in pair], minimum_count=2)
@@ -42,7 +43,7 @@ def read(path):
 def forged(path, tensors, header):
     """A file whose digest is right, whatever else it says."""
     header = {key: value for key, value in header.items() if key != "digest"}
-    save_file(tensors, path, metadata=header | {"digest": _digest(tensors, header)})
+    save_file(tensors, path, metadata=header | {"digest": content_digest(tensors, header)})
     return path
 
 

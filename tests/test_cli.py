@@ -606,7 +606,7 @@ def failing_commands(work: Path, folder: Path, own: str) -> dict[str, tuple[list
         ),
         "no devices": ([*train, "--devices", 0], "--devices and --nodes must be at least 1, got 0 and 1"),
         "no words": ([*train, "--words", "gone.txt"], "no file of word vectors at gone.txt"),
-        "learning rate": ([*train, "--learning-rate", 0], "learning_rate must be above 0, got 0.0"),
+        "learning rate": ([*train, "--learning-rate", 0], "learning_rate must be above 0 and finite, got 0.0"),
         "out is a folder": ([*train[:-1], folder], "--out must be a file"),
         "a state that is none": ([*train[:-1], folder / "odd", "--restart"], "holds more than a training state"),
         "no checkpoint": (["evaluate", folder / "gone", DATA, features], "no checkpoint at"),

@@ -25,6 +25,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # a room imports itself and rooms of a smaller number; words and regions do not know each other, nor do rooms of 0
 ROOMS = {
     "distributed": 0,
+    "tensor_files": 0,
     "data": 0,
     "words": 1,
     "regions": 1,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vsa_lite.training import TrainingConfig, _optimiser, train
+from vsa_lite.training import TrainingConfig, _load, _optimiser, _save, train
 
 ITEMS = 23
 
@@ -82,7 +82,7 @@ def test_killed_in_the_middle_of_an_epoch_and_resumed_equals_the_uninterrupted_r
     finally:
         child.kill()  # kill -9
         child.wait()
-    state = torch.load(tmp_path / "training.pt", weights_only=True)
+    state = _load(tmp_path / "training.pt", torch.device("cpu"))
     assert (state["epoch"], state["step"]) == (1, 4)
     steps = []
 
@@ -155,17 +155,26 @@ def test_what_is_no_state_is_refused_and_nothing_in_it_is_run(tmp_path):
     file = tmp_path / "training.pt"
     run(toy(), tmp_path)
     whole = file.read_bytes()
-    for content in (whole[:-200], whole[:100], b"", b"text", pickle.dumps(Attack(str(tmp_path / "executed")), 2)):
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1  # one bit
+    for content in (
+        bytes(flipped),
+        whole[:-200],
+        whole[:100],
+        b"",
+        b"text",
+        pickle.dumps(Attack(str(tmp_path / "executed")), 2),
+    ):
         file.write_bytes(content)
         with pytest.raises(
             ValueError, match=r"training\.pt cannot be read as a training state \(it is damaged.*; remove it"
         ):
             run(toy(), tmp_path)
-    torch.save({"about": Attack(str(tmp_path / "executed"))}, file)
+    _save(file, {"about": Attack(str(tmp_path / "executed"))})
     with pytest.raises(ValueError, match="cannot be read as a training state"):
         run(toy(), tmp_path)
     for foreign in (toy().state_dict(), torch.zeros(3), [1, 2], {"about": 3}):
-        torch.save(foreign, file)
+        _save(file, foreign)
         with pytest.raises(ValueError, match="is no training state of this package; remove it"):
             run(toy(), tmp_path)
     assert not (tmp_path / "executed").exists()
@@ -385,8 +394,8 @@ def test_bad_input_is_named_before_work_is_done():
     [
         ({"epochs": 0}, "epochs and batch_size must be at least 1, got 0 and 100"),
         ({"batch_size": 0}, "epochs and batch_size must be at least 1, got 10 and 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0, got 0.0"),
-        ({"learning_rate": math.nan}, "learning_rate must be above 0, got nan"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0 and finite, got 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate must be above 0 and finite, got nan"),
         ({"optimiser": "adamw"}, "optimiser must be .* got 'adamw'"),
         ({"schedule": "linear"}, "schedule must be .* got 'linear'"),
         ({"warmup": 1.0}, "warmup must be at least 0 and below 1, got 1.0"),

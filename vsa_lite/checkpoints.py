@@ -6,15 +6,14 @@ vocabulary writes gibberish, so the two never part.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from vsa_lite.tensor_files import content_digest, write_tensors
 from vsa_lite.words.vocabulary import Vocabulary
 
 
@@ -46,16 +45,6 @@ def _kinds() -> dict[str, type]:
     return {kind.kind: kind for kind in (AlignmentModel, MultimodalRNN)}
 
 
-def _digest(tensors: dict[str, torch.Tensor], header: dict[str, str]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tuple(tensors[name].shape)} {tensors[name].dtype}".encode())
-        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    for name in sorted(header):
-        digest.update(f"{name}={header[name]}".encode())
-    return digest.hexdigest()
-
-
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint; to a temporary file first, so that an older one is never half overwritten.
 
@@ -63,9 +52,6 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         ValueError: if the model was made for a vocabulary of another size.
         TypeError: for metrics or provenance that JSON cannot hold.
     """
-    from safetensors.torch import save_file
-
-    path = Path(path)
     model, words = checkpoint.model, len(checkpoint.vocabulary)
     if model.config_dict()["vocabulary_size"] != words:
         raise ValueError(f"the model has {model.config_dict()['vocabulary_size']} words, its vocabulary {words}")
@@ -78,11 +64,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         "metrics": json.dumps(checkpoint.metrics),
         "provenance": json.dumps(checkpoint.provenance),
     }
-    header["digest"] = _digest(tensors, header)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    save_file(tensors, temporary, metadata=header)
-    os.replace(temporary, path)
+    write_tensors(path, tensors, header)
 
 
 def load_checkpoint(path: str | Path, kind: str | None = None) -> Checkpoint:
@@ -111,7 +93,7 @@ def load_checkpoint(path: str | Path, kind: str | None = None) -> Checkpoint:
     if header.get("format") != "vsa-lite 1":
         raise CheckpointError(f"{path} is a safetensors file, but no checkpoint of this package")
     digest = header.pop("digest", "")
-    if digest != _digest(tensors, header):
+    if digest != content_digest(tensors, header):
         raise CheckpointError(f"{path} is damaged or was changed: its digest does not fit its content")
     kinds = _kinds()
     if header.get("kind") not in kinds:

@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     chosen = command_parser().parse_args(arguments)
     module, function = chosen.run.split(":")
+    for stream in (sys.stdout, sys.stderr):  # a word that the terminal cannot show is no reason to stop
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:

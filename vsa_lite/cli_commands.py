@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import html
 import re
+import warnings
 from pathlib import Path
 
 from vsa_lite.alignment.pairs import Pairs
@@ -109,6 +110,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         raise ValueError("--record and --name go together: a file for the figures, and the name of the run")
     device = device_from(arguments.device)
     checkpoint = load_checkpoint(arguments.checkpoint)
+    _check_options(arguments, checkpoint.model.kind)
     checkpoint.model.to(device)
     dataset = load_data(arguments.data, arguments.data_seed)
     store = open_store(arguments.features, dataset, arguments.data_seed)
@@ -127,25 +129,37 @@ def evaluate(arguments: argparse.Namespace) -> None:
         _record(arguments, checkpoint, store.provenance, columns, dataset.name)
 
 
+def _check_options(arguments: argparse.Namespace, kind: str) -> None:
+    """Refuse options that mean nothing for this kind of model."""
+    foreign = {"beam": [1], "on": None} if kind == "alignment" else {"grounding": False, "beta": None}
+    given = [f"--{name}" for name, default in foreign.items() if getattr(arguments, name) != default]
+    if kind == "alignment" and arguments.beta is not None and not arguments.grounding:
+        given.append("--beta without --grounding")
+    if given:
+        raise ValueError(f"{', '.join(given)} means nothing for a model of the kind {kind!r}: leave it out")
+
+
 def _evaluate_captions(arguments, checkpoint: Checkpoint, dataset: Dataset, store, split: Dataset) -> dict:
-    from vsa_lite.evaluation.captions import caption_metrics
+    from vsa_lite.evaluation.captions import caption_metrics, missing_metrics
     from vsa_lite.evaluation.region_captions import region_references
     from vsa_lite.pipeline import evaluate_captions, known_sentences, write_captions
 
     model, vocabulary = checkpoint.model, checkpoint.vocabulary
     own = "regions" if checkpoint.provenance.get("trained_on", "").startswith("regions") else "pictures"
-    columns = {}
+    if why := missing_metrics():
+        warnings.warn(why, stacklevel=2)
+    columns, meteor = {}, not why
     if (arguments.on or own) == "regions":
         there = region_references(split, store)
         for beam in arguments.beam:
             candidates = write_captions(model, vocabulary, there.features, beam)
-            columns[f"beam {beam}"] = caption_metrics(candidates, there.references)
+            columns[f"beam {beam}"] = caption_metrics(candidates, there.references, with_meteor=meteor)
         return columns
     pairs = Pairs(split, store, vocabulary, regions=1)
     trained_on = [record for record in dataset if record.split == "train"]
     training = known_sentences(Dataset(dataset.name, trained_on), vocabulary) if trained_on else None
     for beam in arguments.beam:
-        columns[f"beam {beam}"] = evaluate_captions(model, pairs, beam, training)
+        columns[f"beam {beam}"] = evaluate_captions(model, pairs, beam, training, meteor)
     return columns
 
 

@@ -29,6 +29,7 @@ SINGLE_SIZE = 96  # pixels: pictures of single things need no more
 def words(arguments: argparse.Namespace) -> None:
     """`train words`."""
     set_threads(arguments.threads)
+    _out_file(arguments)
     dataset = load_data(arguments.data, arguments.data_seed)
     vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
     vectors = train_word2vec(
@@ -54,6 +55,7 @@ def region_cnn(arguments: argparse.Namespace) -> None:
     from vsa_lite.regions.region_cnn_training import detection_metrics, fine_tune, load_pictures, pretrain, thing_boxes
 
     set_threads(arguments.threads)
+    _out_file(arguments)
     dataset = load_data(arguments.data, arguments.data_seed)
     train = Dataset(dataset.name, dataset.split("train").records[: arguments.pictures])
     progress, seed = not arguments.quiet, arguments.seed
@@ -98,11 +100,20 @@ def _mirrored(arguments: argparse.Namespace, dataset: Dataset) -> FeatureStore |
     return open_store(arguments.mirrored, dataset, arguments.data_seed) if arguments.mirrored else None
 
 
-def _state_folder(arguments: argparse.Namespace) -> Path:
-    """Where the training state is kept; empty after --restart."""
+def _out_file(arguments: argparse.Namespace) -> Path:
+    """Where the result goes: found wanting before any work is done."""
     out = Path(arguments.out)
     if out.is_dir():
         raise ValueError(f"--out must be a file, {out} is a folder")
+    blocked = next((parent for parent in out.parents if parent.exists() and not parent.is_dir()), None)
+    if blocked is not None:
+        raise ValueError(f"--out {out} lies in {blocked}, which is a file and no folder: choose another place")
+    return out
+
+
+def _state_folder(arguments: argparse.Namespace) -> Path:
+    """Where the training state is kept; empty after --restart."""
+    out = _out_file(arguments)
     folder = Path(arguments.folder) if arguments.folder else out.with_name(f"{out.name}.state")
     if arguments.restart and folder.exists():
         if {path.name for path in folder.iterdir()} - {"training.pt", "training.part"}:

@@ -182,13 +182,17 @@ def known_sentences(dataset: Dataset, vocabulary: Vocabulary) -> list[list[str]]
 
 
 def evaluate_captions(
-    model: MultimodalRNN, pairs: Pairs, beam_size: int = 1, training: Sequence[Sequence[str]] | None = None
+    model: MultimodalRNN,
+    pairs: Pairs,
+    beam_size: int = 1,
+    training: Sequence[Sequence[str]] | None = None,
+    with_meteor: bool = False,
 ) -> dict[str, float]:
     """Caption metrics of generated sentences for the pictures of `pairs`, against everything people wrote of them."""
     features = pairs.pictures(range(len(pairs.image_ids)))[0][:, 0]
     candidates = write_captions(model, pairs.vocabulary, features, beam_size)
     references = [[sentence.tokens for sentence in record.sentences] for record in pairs.records]
-    return caption_metrics(candidates, references, training)
+    return caption_metrics(candidates, references, training, with_meteor)
 
 
 def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: int = 500) -> float:

@@ -51,14 +51,16 @@ ALIGNMENT: dict[str, Recipe] = {
     ),
     "sentences": Recipe("sentences of unit length, eq. 9 with margin 0.2", _SENTENCE | {"margin": 0.2}, _SHORT, 12),
     "hardest": Recipe(
-        "the same with hardest negatives, at a smaller rate: it falls onto its plateau otherwise",
+        "sentences of unit length, hardest negatives, at a smaller rate: it falls onto its plateau otherwise",
         _SENTENCE | {"margin": 0.2, "loss": "hardest"},
         _SHORT | {"learning_rate": 3e-4},
         12,
     ),
-    "contrastive": Recipe("the same with the contrastive loss", _SENTENCE | _CONTRASTIVE, _SHORT, 12),
-    "quick": Recipe("the same, five passes: the best within minutes on two cores", _SENTENCE | _CONTRASTIVE, _ADAM, 12),
-    "best": Recipe("the same, twice as wide, eight passes: for a GPU", _BEST, _LONG, 12),
+    "contrastive": Recipe("sentences of unit length, contrastive loss", _SENTENCE | _CONTRASTIVE, _SHORT, 12),
+    "quick": Recipe(
+        "sentences of unit length, contrastive loss, five passes: for two cores", _SENTENCE | _CONTRASTIVE, _ADAM, 12
+    ),
+    "best": Recipe("sentences of unit length, contrastive loss, h 1,024, eight passes: for a GPU", _BEST, _LONG, 12),
     "whole": Recipe("the best recipe on the whole picture alone", _BEST, _LONG, 1),
 }
 
@@ -68,10 +70,13 @@ _RMSPROP = {"optimiser": "rmsprop", "learning_rate": 5e-4, "epochs": 9, "batch_s
 CAPTIONS: dict[str, Recipe] = {
     "quick": Recipe("the multimodal RNN as printed, on whole pictures; nine passes with RMSprop", _RNN, _RMSPROP, 1),
     "rnn": Recipe(
-        "the same, twelve passes with Adam", _RNN, {"optimiser": "adam", "learning_rate": 5e-4, "epochs": 12}, 1
+        "the multimodal RNN as printed, on whole pictures; twelve passes with Adam",
+        _RNN,
+        {"optimiser": "adam", "learning_rate": 5e-4, "epochs": 12},
+        1,
     ),
     "lstm": Recipe(
-        "an LSTM of 768 in its place, ten passes with RMSprop",
+        "an LSTM of 768 in place of the RNN; ten passes with RMSprop",
         _RNN | {"hidden_size": 768, "cell": "lstm"},
         _RMSPROP | {"learning_rate": 1e-3, "epochs": 10, "batch_size": 200},
         1,

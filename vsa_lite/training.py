@@ -1,7 +1,12 @@
-"""One training loop for every model: seeded, clipped, validated on the real metric, resumable after a kill."""
+"""One training loop for the alignment and the caption models: seeded, clipped, validated on the real metric, resumable.
+
+Word vectors and the region CNN, which feed them, have short loops of their own, in their rooms.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import math
 import os
@@ -56,8 +61,10 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
             raise ValueError(f"epochs and batch_size must be at least 1, got {self.epochs} and {self.batch_size}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if int(self.epochs) != self.epochs or int(self.batch_size) != self.batch_size:
+            raise ValueError(f"epochs and batch_size must be whole, got {self.epochs} and {self.batch_size}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be above 0 and finite, got {self.learning_rate}")
         if self.optimiser not in ("adam", "sgd", "rmsprop"):
             raise ValueError(f"optimiser must be 'adam', 'sgd' or 'rmsprop', got {self.optimiser!r}")
         if self.schedule not in ("cosine", "constant"):
@@ -126,9 +133,20 @@ def _own_randomness(seed: int):
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".part")
-    torch.save(state, temporary)
+    """Write a state behind the SHA-256 of its bytes; by way of a temporary file."""
+    buffer, temporary = io.BytesIO(), path.with_suffix(".part")
+    torch.save(state, buffer)
+    with temporary.open("wb") as file:
+        file.write(hashlib.sha256(buffer.getbuffer()).digest())
+        file.write(buffer.getbuffer())
     os.replace(temporary, path)
+
+
+def _load(path: Path, device: torch.device) -> dict[str, Any]:
+    content = path.read_bytes()
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        raise ValueError("its digest does not fit its content")
+    return torch.load(io.BytesIO(content[32:]), map_location=device, weights_only=True)
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
@@ -206,7 +224,7 @@ def train(
     with _own_randomness(config.seed + 7919 * own):
         if path is not None and path.exists():
             try:
-                state = torch.load(path, map_location=device, weights_only=True)
+                state = _load(path, device)
             except Exception as error:
                 raise ValueError(
                     f"{path} cannot be read as a training state (it is damaged, or would run code); "

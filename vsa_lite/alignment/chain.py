@@ -126,6 +126,22 @@ def best_path(
     return path * word_mask, (total + beta[:, 0] * (lengths[order] - 1))[back]
 
 
+def segments(
+    path: Int[Tensor, "sentences words"], word_mask: Bool[Tensor, "sentences words"]
+) -> tuple[Int[Tensor, " segments"], Int[Tensor, " segments"], Int[Tensor, " segments"]]:
+    """Maximal runs of equal a_j: of each the sentence, the region and the number of words, in the words' order.
+
+    Args:
+        path: a_1 .. a_N of each sentence; what stands at padded places is not read.
+        word_mask: True where a word is real, padding on the right.
+
+    Source: Karpathy and Fei-Fei 2015, section 3.1.4.
+    """
+    runs = torch.stack([word_mask.nonzero()[:, 0], path[word_mask]], 1)
+    runs, counts = torch.unique_consecutive(runs, dim=0, return_counts=True)
+    return runs[:, 0], runs[:, 1], counts
+
+
 def marginals(
     unary: Float[Tensor, "sentences words regions"],
     word_mask: Bool[Tensor, "sentences words"],

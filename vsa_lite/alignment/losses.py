@@ -16,6 +16,8 @@ def negative_pairs(image_ids: Int[Tensor, " pairs"]) -> Bool[Tensor, "pairs pair
 
 
 def _check(scores: Tensor, image_ids: Tensor) -> None:
+    if not scores.numel():
+        raise ValueError("there must be at least one pair to compare")
     if scores.ndim != 2 or scores.shape[0] != scores.shape[1] or scores.shape[0] != image_ids.shape[0]:
         raise ValueError(
             f"scores must be square, one row and column for each of the {image_ids.shape[0]} pairs; "

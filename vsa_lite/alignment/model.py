@@ -71,8 +71,8 @@ class AlignmentConfig:
             raise ValueError(f"loss must be 'structured', 'hardest' or 'contrastive', got {self.loss!r}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
-        if self.margin <= 0 or self.scale <= 0:
-            raise ValueError(f"margin and scale must be above 0, got {self.margin} and {self.scale}")
+        if not (0 < self.margin < math.inf and 0 < self.scale < math.inf):
+            raise ValueError(f"margin and scale must be above 0 and finite, got {self.margin} and {self.scale}")
 
 
 class AlignmentModel(nn.Module):

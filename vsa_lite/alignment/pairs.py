@@ -104,6 +104,11 @@ class Pairs:
             rows = store_rows[images[where]]
             features[where] = store.features[rows, :stop]
             mask[where], boxes[where] = store.mask[rows, :stop], store.boxes[rows, :stop]
+        if not np.isfinite(features.sum()):
+            bad = int(self.image_ids[images[np.argwhere(~np.isfinite(features))[0][0]]])
+            raise ValueError(
+                f"{self.store.path}: features of the picture with image id {bad} are not finite; extract them again"
+            )
         return torch.from_numpy(features), torch.from_numpy(mask), torch.from_numpy(boxes)
 
     def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> Batch:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from vsa_lite.alignment.chain import segments
 from vsa_lite.data.batches import Batch, pad_tokens
 from vsa_lite.regions.store import FeatureStore
 
@@ -72,17 +73,15 @@ def region_pairs(
     if (word_mask & (paths < 0)).any():
         raise ValueError("paths holds a negative region where a word is real: it is not a decoded path")
 
-    sentence = word_mask.nonzero()[:, 0]  # of each real word, sentence after sentence (words,)
-    region, word = paths[word_mask], tokens[word_mask]
-    runs, counts = torch.unique_consecutive(torch.stack([sentence, region], 1), dim=0, return_counts=True)
+    sentences, regions, counts = segments(paths, word_mask)
     keep = counts >= minimum_words
     if maximum_words is not None:
         keep &= counts <= maximum_words
     if skip_whole_image:
-        keep &= runs[:, 1] != 0
-    owners = image_ids[runs[:, 0]].tolist()
-    flat, stops = word.tolist(), counts.cumsum(0).tolist()
-    chosen = zip(owners, runs[:, 1].tolist(), counts.tolist(), stops, keep.tolist(), strict=True)
+        keep &= regions != 0
+    owners = image_ids[sentences].tolist()
+    flat, stops = tokens[word_mask].tolist(), counts.cumsum(0).tolist()
+    chosen = zip(owners, regions.tolist(), counts.tolist(), stops, keep.tolist(), strict=True)
     return [RegionPair(i, r, tuple(flat[stop - n : stop])) for i, r, n, stop, kept in chosen if kept]
 
 

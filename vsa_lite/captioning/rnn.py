@@ -28,12 +28,12 @@ class MultimodalRNN(nn.Module):
     r"""A recurrent language model that sees the picture at its first step only.
 
     .. math::
-        b_v = W_{hi}\,\mathrm{CNN}(I), \qquad
+        b_v = W_{hi}\,\mathrm{CNN}(I) + b_i, \qquad
         h_t = f(W_{hx} x_t + W_{hh} h_{t-1} + b_h + 1(t{=}1)\,b_v), \qquad
         y_t = \mathrm{softmax}(W_{oh} h_t + b_o)
 
-    with f = ReLU, h_0 = 0, x_1 = START and the last target END. With `cell="lstm"` the recurrence is an LSTM, and the
-    picture is its input before START, as in Google's NIC.
+    with f = ReLU, h_0 = 0, x_1 = START and the last target END; the paper prints no b_i. With `cell="lstm"` the
+    recurrence is an LSTM, and the picture is its input before START, as in Google's NIC.
 
     Args:
         vocabulary_size: V, words to choose from, END (index 0) included. START is index V, which is only ever read.
@@ -76,7 +76,7 @@ class MultimodalRNN(nn.Module):
         self.drop = Dropout(dropout)
         gates = 1 if cell == "rnn" else 4
         self.embedding = nn.Embedding(vocabulary_size + 1, embedding_size)  # W_w; the last row is START
-        self.image = nn.Linear(feature_size, hidden_size if cell == "rnn" else embedding_size)  # W_hi
+        self.image = nn.Linear(feature_size, hidden_size if cell == "rnn" else embedding_size)  # W_hi, b_i
         self.input = nn.Linear(embedding_size, gates * hidden_size)  # W_hx, b_h
         self.recurrent = nn.Linear(hidden_size, gates * hidden_size, bias=False)  # W_hh
         self.output = nn.Linear(hidden_size, vocabulary_size)  # W_oh, b_o
@@ -118,11 +118,12 @@ class MultimodalRNN(nn.Module):
         A component that never changes (deviation 0) is only centred. Both are stored with the weights.
         """
         for name, value in (("mean", mean), ("deviation", deviation)):
-            if value.shape != (self.feature_size,) or not value.isfinite().all():
+            if value.shape != (self.feature_size,):
                 raise ValueError(
-                    f"the {name} of the features must be {self.feature_size} finite numbers, got shape "
-                    f"{tuple(value.shape)}"
+                    f"the {name} of the features must be {self.feature_size} numbers, got shape {tuple(value.shape)}"
                 )
+            if not value.isfinite().all():
+                raise ValueError(f"the {name} of the features is not finite: NaN or infinity stand among the features")
         self.feature_mean.copy_(mean)
         self.feature_deviation.copy_(torch.where(deviation > 0, deviation, 1.0))
 

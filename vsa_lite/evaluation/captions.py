@@ -28,7 +28,8 @@ def caption_metrics(
         with_meteor: METEOR too, which needs Java and takes ten seconds to start.
 
     Returns:
-        `bleu_1` .. `bleu_4`, `distinct` and `mean_length`; `cider` and `rouge_l` where pycocoevalcap is installed;
+        `bleu_1` .. `bleu_4`, `distinct` and `mean_length`; `cider` and `rouge_l` where pycocoevalcap is installed (see
+        :func:`missing_metrics`);
         `novel_share` where the training sentences are given; `meteor` where it was asked for. `distinct` is the number
         of different sentences as a share of all; `mean_length` is in words; all others are in percent.
 
@@ -131,6 +132,13 @@ def meteor(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -
     finally:
         if scorer.lock.locked():  # it was stopped half way, and would wait for itself for ever when it is deleted
             scorer.lock.release()
+
+
+def missing_metrics() -> str:
+    """What cannot be measured here, and why, in words; "" if everything can."""
+    if find_spec("pycocoevalcap") is None:
+        return "no CIDEr, ROUGE-L and METEOR: pip install 'vsa-lite[metrics]'"
+    return "" if _java_runs() else "no METEOR: it needs Java, and `java -version` does not run"
 
 
 def _java_runs() -> bool:

@@ -23,6 +23,7 @@ from torchvision.ops import batched_nms, roi_align
 from vsa_lite.regions.backbones import Backbone, Transform
 from vsa_lite.regions.boxes import box_area
 from vsa_lite.regions.proposals import MINIMUM_AREA, GridWindows, Proposals
+from vsa_lite.tensor_files import content_digest, write_tensors
 
 HALVINGS = 3  # the first stages halve the map, later ones keep it: a cell is 8 x 8 pixels, fine enough for small things
 BACKGROUND = 0  # the class of a window without a thing; kinds of things count from 1
@@ -178,11 +179,9 @@ class RegionCNN(nn.Module):
         return Backbone(_Flattened(deepcopy(parts)).cpu(), self.transform, "region_cnn")
 
     def save(self, path: str | Path) -> None:
-        """Write weights and configuration to a .safetensors file."""
-        from safetensors.torch import save_file
-
+        """Write weights and configuration to a .safetensors file, by way of a temporary one."""
         tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state_dict().items()}
-        save_file(tensors, path, metadata={"region_cnn": json.dumps(self.config)})
+        write_tensors(path, tensors, {"region_cnn": json.dumps(self.config)})
 
     @classmethod
     def load(cls, path: str | Path) -> RegionCNN:
@@ -190,7 +189,7 @@ class RegionCNN(nn.Module):
 
         Raises:
             FileNotFoundError: if it is not there.
-            ValueError: if it holds something else.
+            ValueError: if it holds something else, or was damaged.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -198,8 +197,11 @@ class RegionCNN(nn.Module):
             raise FileNotFoundError(f"no region CNN at {path}")
         try:
             with safe_open(path, "pt") as file:
-                config = json.loads((file.metadata() or {})["region_cnn"])
+                header = dict(file.metadata() or {})
+                config = json.loads(header["region_cnn"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if header.pop("digest", "") != content_digest(tensors, header):
+                raise ValueError("it is damaged or was changed: its digest does not fit its content")
             model = cls(generator=torch.Generator().manual_seed(0), **config)
             model.load_state_dict(tensors)
         except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
