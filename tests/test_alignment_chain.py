@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vsa_lite.alignment.chain import best_path, marginals, relative_beta
+from vsa_lite.alignment.chain import best_path, marginals, relative_beta, segments
 
 PAD = 1e6  # what stands where nothing is read
 
@@ -302,3 +302,12 @@ def test_a_temperature_too_small_for_the_numbers_is_named():
     u, word_mask, region_mask = example(15, dtype=torch.float32)
     with pytest.raises(ValueError, match="temperature 1e-44 is too small"):
         marginals(u, word_mask, region_mask, 1.0, 1e-44)
+
+
+def test_segments_are_the_longest_runs_of_one_region():
+    path = torch.tensor([[2, 2, 0, 2, 9], [1, 1, 1, 1, 1], [3, 0, 0, 0, 0]])
+    word_mask = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]], dtype=torch.bool)
+    sentences, regions, counts = segments(path, word_mask)
+    assert sentences.tolist() == [0, 0, 0, 1, 2]  # equal regions of two sentences stay apart
+    assert regions.tolist() == [2, 0, 2, 1, 3]
+    assert counts.tolist() == [2, 1, 1, 5, 1]

@@ -4,6 +4,7 @@ import argparse
 import html
 import importlib.util
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -209,6 +210,42 @@ def test_two_devices_train_one_model(work, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("captions.safetensors: 1 epochs") == 1  # one of both writes and speaks
     assert load_checkpoint(out).metrics["history"][0]["loss"] > 0
+
+
+def test_what_cannot_be_measured_is_said(work, capsys, monkeypatch):
+    from vsa_lite.evaluation import captions
+
+    command = ["evaluate", work / "captions.safetensors", DATA, work / "features"]
+    monkeypatch.setattr(captions, "_java_runs", lambda: False)
+    assert run(*command) == 0
+    printed = capsys.readouterr()
+    if captions.find_spec("pycocoevalcap"):
+        assert "cider" in printed.out
+        assert "no METEOR: it needs Java" in printed.err
+    monkeypatch.setattr(captions, "find_spec", lambda name: None)
+    assert run(*command) == 0
+    printed = capsys.readouterr()
+    assert "cider" not in printed.out
+    assert "no CIDEr, ROUGE-L and METEOR: pip install 'vsa-lite[metrics]'" in printed.err
+
+
+def test_a_word_that_the_terminal_cannot_show_stops_nothing(work, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "vsa_lite",
+        "align",
+        work / "scene.png",
+        "a \u72d7 dog",
+        "--out",
+        tmp_path / "a.png",
+    ]
+    command += ["--model", work / "alignment.safetensors", *backbone(work)]
+    surroundings = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, env=surroundings)
+    assert done.returncode == 0, done.stderr
+    assert "\\u72d7" in done.stdout
+    assert (tmp_path / "a.png").exists()
 
 
 def test_evaluate_prints_and_records_what_the_package_measures(work, tmp_path, capsys):
@@ -617,6 +654,12 @@ def failing_commands(work: Path, folder: Path, own: str) -> dict[str, tuple[list
             "wanted",
         ),
         "beam": (["evaluate", captions, DATA, features, "--beam", 0], "beam_size must be"),
+        "an option of captions": ([*evaluate, "--beam", 3], "--beam means nothing for a model of the kind 'alignment'"),
+        "an option of grounding": ([*evaluate, "--beta", 1], "--beta without --grounding means nothing"),
+        "grounding of captions": (["evaluate", captions, DATA, features, "--grounding"], "--grounding means nothing"),
+        "words into a folder": (["train", "words", DATA, "--out", folder], "--out must be a file"),
+        "region CNN into a folder": (["train", "region-cnn", DATA, "--out", folder], "--out must be a file"),
+        "below a file": ([*train[:-1], folder / "torn.jpg" / "x"], "which is a file and no folder"),
         "name without record": ([*evaluate, "--name", "best"], "--record and --name go together"),
         "no photo": (["align", "gone.jpg", "a dog", "--model", alignment, *backbone(work)], "no picture at gone.jpg"),
         "a torn photo": (["align", folder / "torn.jpg", "a dog", "--model", alignment, *backbone(work)], "torn.jpg"),

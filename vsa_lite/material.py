@@ -45,11 +45,12 @@ CAPTION_TRAINING = TrainingConfig(epochs=10, learning_rate=5e-3, weight_decay=0.
 
 @cache
 def package_digest() -> str:
-    """Eight letters that change with any module of the package."""
+    """Eight letters that change with any module of the package; what only checks a reader's answers makes nothing."""
     digest = hashlib.sha256()
     root = Path(str(files("vsa_lite")))
     for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+        if path.parent.name != "checks":
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:8]
 
 
