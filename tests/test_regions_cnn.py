@@ -240,6 +240,11 @@ def test_saved_and_loaded(tmp_path, trained, scenes):
     )
     with pytest.raises(FileNotFoundError, match="no region CNN at"):
         RegionCNN.load(tmp_path / "none.safetensors")
+    flipped = bytearray((tmp_path / "model.safetensors").read_bytes())
+    flipped[-1000] ^= 1  # one bit of a weight
+    (tmp_path / "flipped.safetensors").write_bytes(flipped)
+    with pytest.raises(ValueError, match="damaged or was changed"):
+        RegionCNN.load(tmp_path / "flipped.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="does not hold a region CNN"):
         RegionCNN.load(tmp_path / "bad.safetensors")
