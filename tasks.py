@@ -120,7 +120,7 @@ def book(*arguments: str) -> None:
         print("without Node.js the pages will load MathJax and the widget scripts from a CDN", flush=True)
     else:
         run(PYTHON, ROOT / "tools" / "browser_files.py", "site", env=found[1])
-    run(PYTHON, "-m", "jupyter_book", "build", ".", "-W", "--keep-going", "-n")
+    run(BIN / "jupyter-book", "build", ".", "-W", "--keep-going", "-n")
     # Jupyter Book can end well without having built anything: look for the pages
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     pages = [f"{name}.html" for name in re.findall(r"(?:root|file): *(\S+)", contents)]
