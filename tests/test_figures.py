@@ -11,6 +11,7 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
 from vsa_lite import figures, labels
@@ -248,3 +249,15 @@ def test_neither_module_touches_pyplot():
 def test_bad_input_is_named(call, message, image):
     with pytest.raises(ValueError, match=re.escape(message)):
         call(image)
+
+
+def test_text_that_was_added_later_is_legible_on_black():
+    figure, axes = subplots(alt="bars")
+    axes.bar_label(axes.bar([0, 1], [1, 2], label="bars"))
+    axes.text(0, 1, "red", color="red")
+    axes.legend()
+    figure._repr_html_()
+    colours = {text.get_color() for text in figure.findobj(Text) if text.get_text()}
+    assert not colours & {"black", "k"}
+    assert "red" in colours
+    assert not axes.get_legend().get_frame_on()

@@ -1,11 +1,13 @@
 """What chapters share is made once, and read after that; sliders show one picture of several."""
 
+import numpy as np
 import pytest
+from ipywidgets import IntSlider
 from matplotlib.figure import Figure
 
 from vsa_lite import material
 from vsa_lite.figures import subplots
-from vsa_lite.frames import Frames
+from vsa_lite.frames import Frames, live
 from vsa_lite.material import Material
 from vsa_lite.training import TrainingConfig
 
@@ -46,6 +48,33 @@ def test_parts_are_made_once_and_read_after_that(small):
     assert len(again.pairs("test")) == len(first.pairs("test")) > 0
     assert again.words.size == 64
     assert len(made) == 5
+
+
+def test_features_that_were_stopped_half_way_are_gone_on_with(small, tmp_path):
+    new, _ = small
+    folder = new().store.path
+    done = np.load(folder / "done.npy", mmap_mode="r+")
+    done[3:] = 0
+    done.flush()
+    assert len(new().store) == 16
+
+
+def test_live_figures_draw_anew():
+    drawn = []
+
+    def draw(number):
+        drawn.append(number)
+        return picture(f"number {number}")
+
+    slider = IntSlider(3, 0, 9)
+    box = live(draw, number=slider)
+    assert drawn == [3]
+    assert 'alt="number 3"' in box.children[-1].value
+    slider.value = 5
+    assert drawn == [3, 5]
+    assert 'alt="number 5"' in box.children[-1].value
+    both = live(lambda number: [picture("one"), picture("two")], number=IntSlider(1))
+    assert both.children[-1].value.count("<img") == 2
 
 
 def test_sizes_and_what_photographs_need(tmp_path, monkeypatch):

@@ -22,6 +22,8 @@ from cycler import cycler
 from jaxtyping import Float, Int
 from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 from PIL import Image
 from torch import Tensor
 
@@ -71,6 +73,11 @@ class Picture(Figure):
     alt: str = ""
 
     def _repr_html_(self) -> str:
+        for text in self.findobj(Text):
+            if text.get_color() in ("black", "k"):  # added later, when the style was no longer in force
+                text.set_color(NEUTRAL)
+        for legend in self.findobj(Legend):
+            legend.set_frame_on(False)
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=RESOLUTION, metadata={"Software": None})
         data = base64.b64encode(buffer.getvalue()).decode()

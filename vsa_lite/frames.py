@@ -1,13 +1,17 @@
-"""A slider over pictures, made beforehand: it works in a built page, without a kernel and without a network."""
+"""Pictures that move: a slider over some made beforehand, which needs no kernel, and controls that draw anew."""
 
 from __future__ import annotations
 
 import html
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from vsa_lite.figures import Picture
+
+if TYPE_CHECKING:
+    from ipywidgets import VBox, Widget
 
 _number = itertools.count()
 
@@ -68,3 +72,28 @@ class Frames:
             f'value="{self.first}" style="vertical-align:middle;width:min(20em,60%)"></label> '
             f"<output>{html.escape(self.labels[self.first])}</output>{frames}</figure><script>{_SCRIPT}</script>"
         )
+
+
+def live(draw: Callable[..., Any], **controls: Widget) -> VBox:
+    """Controls, and beneath them what `draw` makes of their values, anew whenever one is moved: needs a kernel.
+
+    As `ipywidgets.interact`, but for pictures as HTML, so that text alternatives stay; in a built page the first state
+    is shown.
+
+    Args:
+        draw: takes the controls' values by name; returns a picture, or several, to stand one below the other.
+        controls: ipywidgets with a value, by the name of the argument.
+    """
+    from ipywidgets import HTML, VBox
+
+    view = HTML()
+
+    def update(_: object = None) -> None:
+        made = draw(**{name: control.value for name, control in controls.items()})
+        view.value = "".join(part._repr_html_() for part in (made if isinstance(made, list | tuple) else [made]))
+
+    for name, control in controls.items():
+        control.description = name
+        control.observe(update, "value")
+    update()
+    return VBox([*controls.values(), view])

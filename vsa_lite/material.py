@@ -29,7 +29,7 @@ from vsa_lite.regions.features import extract_features
 from vsa_lite.regions.proposals import ProposedRegions
 from vsa_lite.regions.region_cnn import RegionCNN, RegionCNNProposals
 from vsa_lite.regions.region_cnn_training import fine_tune, load_pictures, pretrain, thing_boxes
-from vsa_lite.regions.store import FeatureStore
+from vsa_lite.regions.store import FeatureStore, StoreError
 from vsa_lite.training import TrainingConfig
 from vsa_lite.words.vocabulary import Vocabulary
 from vsa_lite.words.word2vec import WordVectors, load_word_vectors, save_word_vectors, train_word2vec
@@ -125,11 +125,12 @@ class Material:
         """Features of every picture: on scenes, seven regions and the whole picture."""
         if self.size == "scenes":
             path = self.folder / "features"
-            if not (path / "store.json").exists():
+            try:
+                return FeatureStore(path)
+            except StoreError:  # not there, or not finished: a run that was stopped goes on
                 regions = ProposedRegions(RegionCNNProposals(self.cnn), count=8)
                 options = {"count": 8, "size": 128, "pool_size": 3, "progress": False}
-                extract_features(self.dataset, self.backbone, regions, self._ready("features"), **options)
-            return FeatureStore(path)
+                return extract_features(self.dataset, self.backbone, regions, self._ready("features"), **options)
         if self._features is None:
             raise ValueError(
                 "photographs need features: make them once with `vsa-lite extract FLICKR8K FEATURES ...` and let "

@@ -78,7 +78,7 @@ def sample(
         probabilities = (log_probabilities / temperature).softmax(1)
         return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
 
-    return _write(model, features, max_length, draw)
+    return _write(model, features, max_length, draw, every=True)
 
 
 def beam_search(
@@ -187,23 +187,31 @@ def _top(values: Float[Tensor, "rows n"], k: int) -> tuple[Float[Tensor, "rows k
     return best, index.gather(1, order)
 
 
-def _write(model: MultimodalRNN, features: Tensor, max_length: int, choose: Callable[[Tensor], Tensor]) -> Captions:
-    """Word by word, each chosen from the log probabilities [images, V] of the next."""
+def _write(
+    model: MultimodalRNN, features: Tensor, max_length: int, choose: Callable[[Tensor], Tensor], every: bool = False
+) -> Captions:
+    """Word by word, each chosen from the log probabilities [images, V] of the next.
+
+    Only sentences that have not ended take a step; with `every`, all do, so that draws do not depend on who has ended.
+    """
     with _decoding(model, max_length):
-        state = model.initial_state(features)  # of the sentences that have not ended: only they take a step
+        state = model.initial_state(features)
         total = state[0].new_zeros(len(state[0]))
         written = torch.full((len(total), max_length), END, device=total.device)
         going = torch.arange(len(total), device=total.device)
+        ended = torch.zeros_like(going, dtype=torch.bool)
         words = torch.full_like(going, model.start)
         for t in range(max_length):
             log_probabilities, state = model.step(state, words)  # (going, V)
-            words = choose(log_probabilities)
+            words = choose(log_probabilities).masked_fill(ended[going], END)
             written[going, t] = words
-            total[going] += log_probabilities.gather(1, words[:, None])[:, 0]
-            on = words != END
-            if not on.any():
+            total[going] += log_probabilities.gather(1, words[:, None])[:, 0].masked_fill(ended[going], 0)
+            ended[going] = words == END
+            if ended.all():
                 break
-            going, words, state = going[on], words[on], tuple(part[on] for part in state)
+            if not every:
+                on = words != END
+                going, words, state = going[on], words[on], tuple(part[on] for part in state)
     return Captions(_sentences(written), total)
 
 
