@@ -255,9 +255,10 @@ def test_text_that_was_added_later_is_legible_on_black():
     figure, axes = subplots(alt="bars")
     axes.bar_label(axes.bar([0, 1], [1, 2], label="bars"))
     axes.text(0, 1, "red", color="red")
+    axes.text(0, 2, "an array", color=np.array([0.0, 0.5, 1.0]))
     axes.legend()
     figure._repr_html_()
-    colours = {text.get_color() for text in figure.findobj(Text) if text.get_text()}
+    colours = {str(text.get_color()) for text in figure.findobj(Text) if text.get_text()}
     assert not colours & {"black", "k"}
     assert "red" in colours
     assert not axes.get_legend().get_frame_on()

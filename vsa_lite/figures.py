@@ -74,7 +74,7 @@ class Picture(Figure):
 
     def _repr_html_(self) -> str:
         for text in self.findobj(Text):
-            if text.get_color() in ("black", "k"):  # added later, when the style was no longer in force
+            if str(text.get_color()) in ("black", "k"):  # added later, when the style was no longer in force
                 text.set_color(NEUTRAL)
         for legend in self.findobj(Legend):
             legend.set_frame_on(False)
