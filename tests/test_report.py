@@ -83,6 +83,7 @@ EVERYTHING = {
         measured(what, 0, bleu(60), dataset="scenes") for what in ("region model", "full-frame model")
     ],
     "scenes_regions": [measured("from random weights", 0, {"mean_average_precision": 50.0}, dataset="scenes")],
+    "benchmarks": [measured("sorting", 0, {"milliseconds": 12.5}, backbone="none")],
     "search": [
         measured("codewords", 0, {"recall_at_10": 99.0, "median_ms": 12.0}, dataset="scenes", split="generated")
     ],
@@ -378,3 +379,11 @@ def test_errors_of_the_command(place, capsys):
 
 def test_readme_and_page_of_this_repository_are_up_to_date():
     report.run(options(ROOT, check=True))
+
+
+def test_a_benchmark_stands_beside_its_baselines():
+    found = {"ratio": [0.9, 1.234, 2.0], "ratio_is": "baseline / ours", "bar": "at least 5", "reached": False}
+    run = measured("sorting", metrics={"milliseconds": 12.5}, config={"baselines": {"a loop": found}})
+    page = report.page({"benchmarks": [run]}, {})
+    assert "| a loop | 1.23 | baseline / ours | at least 5 | **no** |" in page
+    assert "12.5" in page

@@ -74,6 +74,10 @@ def page(results: dict[str, list[dict]], plots: dict[str, tuple[str, str]]) -> s
     for name, runs in results.items():
         section, rows = _section(name), rows_of(runs)
         parts += [f"## {section.title}", *([section.about] if section.about else [])]
+        compared = [run for run in runs if run["config"].get("baselines")]
+        if compared:
+            parts += [_beside_baselines(compared), _how(name, runs)]
+            continue
         groups = keys_by_group(rows)
         for group, keys in groups.items():
             measured = [row for row in rows if set(keys) & set(row.values)]
@@ -94,6 +98,18 @@ def page(results: dict[str, list[dict]], plots: dict[str, tuple[str, str]]) -> s
             parts.append(f'```{{image}} {path}\n:alt: "{alt}"\n:class: dark-light\n```')
         parts.append(_how(name, runs))
     return "\n\n".join([*parts, *_all_published()])
+
+
+def _beside_baselines(runs: list[dict]) -> str:
+    """Benchmarks: each piece of work beside its baselines, one line each."""
+    lines = ["| work | size | ms | beside | ratio | which is | bar | reached |", "|---|---|--:|---|--:|---|---|---|"]
+    for run in runs:
+        work, size = escape(run["what"]), escape(f"{run['split']}, {run['backbone']}")
+        for name, found in run["config"]["baselines"].items():
+            reached = {True: "yes", False: "**no**", None: ""}[found["reached"]]
+            cells = [work, size, number(run["metrics"]["milliseconds"]), escape(name), f"{found['ratio'][1]:.3g}"]
+            lines.append(f"| {' | '.join([*cells, found['ratio_is'], found['bar'], reached])} |")
+    return "\n".join(lines)
 
 
 def _how(name: str, runs: list[dict]) -> str:

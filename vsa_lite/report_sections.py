@@ -84,6 +84,11 @@ SECTIONS = {
         "Scenes: the region CNN, pretrained against random",
         "The same fine-tuning from weights that have seen single things, and from random ones.",
     ),
+    "benchmarks": Section(
+        "How fast it is",
+        "Each piece of work takes turns with its baselines within one run; ratios are medians. What a bar asks for and "
+        "two cores cannot give is explained in `benchmarks/README.md`.",
+    ),
     "search": Section(
         "Searching many pictures",
         "Generated vectors with the statistics of a trained model's. Exact search scores every picture by eq. 8; an "
