@@ -55,6 +55,29 @@ def timed(work) -> tuple[float, float, object]:
     return time.perf_counter() - start, time.process_time() - busy, result
 
 
+def keep(
+    what: str,
+    arguments: argparse.Namespace,
+    statistics: Statistics,
+    config: dict,
+    metrics: dict[str, float],
+    seconds: float,
+) -> None:
+    """Record a run; `statistics` says what the generated vectors are like."""
+    record_run(
+        RESULTS,
+        what=what,
+        dataset=arguments.name,
+        split="generated",
+        backbone="generated vectors",
+        regions=f"{statistics.v.shape[1]} of each picture",
+        config={**config, "sentences": len(statistics.words), "statistics": statistics.facts},
+        seed=arguments.seed,
+        metrics=metrics,
+        seconds=seconds,
+    )
+
+
 def folder_size(folder: Path) -> float:
     """Megabytes of a folder or file."""
     files = [folder] if folder.is_file() else [path for path in folder.rglob("*") if path.is_file()]
@@ -115,18 +138,13 @@ def measure_size(arguments: argparse.Namespace, statistics: Statistics, sample: 
             "memory_mb": peak_memory(),
         }
         print(f"  {what}: " + ", ".join(f"{key} {value:.2f}" for key, value in metrics.items()), flush=True)
-        record_run(
-            RESULTS,
-            what=f"{what}, {pictures} pictures",
-            dataset=arguments.name,
-            split="generated",
-            backbone="generated vectors",
-            regions=f"{statistics.v.shape[1]} of each picture",
-            config={"pictures": pictures, "sentences": len(statistics.words), "kind": arguments.kind, **config}
-            | {"statistics": statistics.facts},
-            seed=arguments.seed,
-            metrics=metrics | shared | more,
-            seconds=float(seconds[0].sum()),
+        keep(
+            f"{what}, {pictures} pictures",
+            arguments,
+            statistics,
+            {"pictures": pictures, "kind": arguments.kind, **config},
+            metrics | shared | more,
+            float(seconds[0].sum()),
         )
 
     for candidates in arguments.candidates:
@@ -221,18 +239,8 @@ def compress(
             "lost_energy": 100 * error / energy,
         }
         print(f"  {codes} bytes a region: " + ", ".join(f"{k} {x:.2f}" for k, x in metrics.items()), flush=True)
-        record_run(
-            RESULTS,
-            what=f"product quantisation, {codes} bytes a region",
-            dataset=arguments.name,
-            split="generated",
-            backbone="generated vectors",
-            regions=f"{statistics.v.shape[1]} of each picture",
-            config={"pictures": len(store), "sentences": len(statistics.words), "statistics": statistics.facts},
-            seed=arguments.seed,
-            metrics=metrics,
-            seconds=time.perf_counter() - start,
-        )
+        what = f"product quantisation, {codes} bytes a region"
+        keep(what, arguments, statistics, {"pictures": len(store)}, metrics, time.perf_counter() - start)
 
 
 def main() -> None:

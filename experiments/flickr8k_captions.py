@@ -58,7 +58,7 @@ def main() -> None:
                 dataset,
                 store,
                 vocabulary,
-                recipe.model | ({"embedding_size": vectors.size} if vectors else {}),
+                recipe.model,
                 training,
                 word_vectors=vectors,
                 mirrored=mirrored,

@@ -242,7 +242,7 @@ def test_unpacking_goes_on_where_it_stopped(tmp_path):
     assert sorted(p.name for p in (tmp_path / "out").rglob("*")) == ["1.txt", "2.txt", "f"]
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "link"])
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt", "link"])
 def test_nothing_is_written_outside_the_folder(tmp_path, name):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as opened:

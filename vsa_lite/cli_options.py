@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vsa_lite.data.records import SPLITS, Dataset
+from vsa_lite.data.records import SPLITS, Dataset, tokenise
 from vsa_lite.regions.backbones import Backbone, BackboneError, Transform, load_backbone
 from vsa_lite.regions.proposals import GridWindows, ProposedRegions, Proposer, SelectiveSearch
 from vsa_lite.regions.store import FeatureStore
@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # torchvision behind it takes seconds to import, and most com
     from lightning_fabric import Fabric
 
     from vsa_lite.regions.region_cnn import RegionCNN
+    from vsa_lite.words.vocabulary import Vocabulary
 
 SAME_FEATURES = ("backbone", "weights", "transform", "method", "size", "pool_size")
 REGION_CNN = "region-cnn:"
@@ -248,6 +249,21 @@ def check_same_features(made: dict, wanted: dict, where: str, model: str) -> Non
                 f"{where} and the features that {model} was trained on differ: {key} is {here}, in training it was "
                 f"{there}; give the same --backbone and --weights, or features made with them"
             )
+
+
+def known_words(sentence: str, vocabulary: Vocabulary, model: str) -> list[str]:
+    """The words of a sentence that a vocabulary knows; the others are named on the terminal.
+
+    Raises:
+        ValueError: if it knows none; `model` names whose vocabulary it is.
+    """
+    tokens = tokenise(sentence)
+    known = [token for token in tokens if token in vocabulary]
+    if not known:
+        raise ValueError(f"none of the words of {sentence!r} is known to {model}: say it otherwise")
+    if unknown := [token for token in tokens if token not in vocabulary]:
+        print(f"not known to the model, left out: {', '.join(unknown)}")
+    return known
 
 
 def set_threads(threads: int | None) -> None:

@@ -15,10 +15,10 @@ from torch import Tensor
 from vsa_lite.alignment.chain import best_path, relative_beta
 from vsa_lite.captioning.decoding import beam_search, greedy
 from vsa_lite.checkpoints import Checkpoint, load_checkpoint
-from vsa_lite.cli_options import backbone_from, check_same_features, regions_from, set_threads
+from vsa_lite.cli_options import backbone_from, check_same_features, known_words, regions_from, set_threads
 from vsa_lite.data.batches import Batch
 from vsa_lite.data.images import open_image
-from vsa_lite.data.records import Dataset, Record, tokenise
+from vsa_lite.data.records import Dataset, Record
 from vsa_lite.figures import Picture, show_alignment, show_captions, show_regions
 from vsa_lite.regions.features import extract_features
 from vsa_lite.viewer import AlignmentViewer
@@ -106,13 +106,7 @@ def align(arguments: argparse.Namespace) -> None:
     set_threads(arguments.threads)
     out = _out(arguments, "aligned", pages=True)
     checkpoint = load_checkpoint(arguments.model, "alignment")
-    tokens = tokenise(arguments.sentence)
-    known = [token for token in tokens if token in checkpoint.vocabulary]
-    if not known:
-        raise ValueError(f"none of the words of {arguments.sentence!r} is known to {arguments.model}: say it otherwise")
-    unknown = [token for token in tokens if token not in checkpoint.vocabulary]
-    if unknown:
-        print(f"not known to the model, left out: {', '.join(unknown)}")
+    known = known_words(arguments.sentence, checkpoint.vocabulary, arguments.model)
     seen = photograph_features(arguments.photo, arguments, checkpoint.provenance["features"], arguments.model)
     betas = sorted({*BETAS, arguments.beta})
     unary, boxes, paths = _align(checkpoint, *seen, known, betas)

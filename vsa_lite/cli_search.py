@@ -11,8 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from vsa_lite.checkpoints import load_checkpoint
-from vsa_lite.cli_options import check_same_features, device_from, load_data, set_threads
-from vsa_lite.data.records import Record, tokenise
+from vsa_lite.cli_options import check_same_features, device_from, known_words, load_data, set_threads
+from vsa_lite.data.records import Record
 from vsa_lite.searching.index import PictureIndex
 
 MODEL = "alignment.safetensors"  # the index keeps its model beside it: words of another one mean nothing to it
@@ -70,13 +70,7 @@ def search(arguments: argparse.Namespace) -> None:
         raise ValueError("--out shows pictures: give their data set as --data")
     pictures = PictureIndex(arguments.index)
     checkpoint = load_checkpoint(pictures.path / MODEL, "alignment")
-    tokens = tokenise(arguments.sentence)
-    known = [token for token in tokens if token in checkpoint.vocabulary]
-    if not known:
-        raise ValueError(f"none of the words of {arguments.sentence!r} is known to {arguments.index}: say it otherwise")
-    unknown = [token for token in tokens if token not in checkpoint.vocabulary]
-    if unknown:
-        print(f"not known to the model, left out: {', '.join(unknown)}")
+    known = known_words(arguments.sentence, checkpoint.vocabulary, arguments.index)
     words = embed_sentences(checkpoint.model, [checkpoint.vocabulary.encode(known)])
     ids, scores = pictures.search(*words, arguments.k, arguments.candidates, arguments.exact)
     records = _records(arguments, pictures, ids[0].tolist()) if arguments.data else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -21,7 +20,7 @@ from vsa_lite.recipes import Recipe
 from vsa_lite.regions.store import FeatureStore
 from vsa_lite.training import TrainingConfig
 from vsa_lite.words.vocabulary import Vocabulary
-from vsa_lite.words.word2vec import load_word_vectors, save_word_vectors, train_word2vec
+from vsa_lite.words.word2vec import WordVectors, load_word_vectors, save_word_vectors, train_word2vec
 
 SINGLE_SIZE = 96  # pixels: pictures of single things need no more
 
@@ -95,11 +94,6 @@ def _training(arguments: argparse.Namespace, recipe: Recipe) -> TrainingConfig:
     return TrainingConfig(**{**recipe.training, **changes, "seed": arguments.seed})
 
 
-def _mirrored(arguments: argparse.Namespace, dataset: Dataset) -> FeatureStore | None:
-    """The features of the mirrored pictures, if there are any."""
-    return open_store(arguments.mirrored, dataset, arguments.data_seed) if arguments.mirrored else None
-
-
 def _out_file(arguments: argparse.Namespace) -> Path:
     """Where the result goes: found wanting before any work is done."""
     out = Path(arguments.out)
@@ -122,9 +116,51 @@ def _state_folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, training: TrainingConfig, **more) -> None:
-    """Save a checkpoint with the options that made it, and say what was written."""
-    checkpoint.provenance |= {"recipe": arguments.recipe, "training": asdict(training), **more}
+@dataclass(frozen=True)
+class _Start:
+    """What every training from features begins with.
+
+    Attributes:
+        dataset, store: what to train on.
+        recipe, training: how.
+        how: keywords that every training takes: folder, device, fabric, progress.
+    """
+
+    dataset: Dataset
+    store: FeatureStore
+    recipe: Recipe
+    training: TrainingConfig
+    how: dict
+
+
+def _begin(arguments: argparse.Namespace, recipes: dict[str, Recipe]) -> _Start:
+    set_threads(arguments.threads)
+    folder, fabric = _state_folder(arguments), fabric_from(arguments)
+    device = device_from(arguments.device) if fabric is None else fabric.device
+    dataset = load_data(arguments.data, arguments.data_seed)
+    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
+    recipe = recipes[arguments.recipe]
+    training = _training(arguments, recipe)
+    store = open_store(arguments.features, dataset, arguments.data_seed)
+    how = {"folder": folder, "device": device, "fabric": fabric, "progress": not arguments.quiet}
+    return _Start(dataset, store, recipe, training, how)
+
+
+def _words_and_mirror(
+    arguments: argparse.Namespace, start: _Start
+) -> tuple[Vocabulary, WordVectors | None, FeatureStore | None]:
+    """The vocabulary, and where they are given, word vectors and the features of mirrored pictures."""
+    vocabulary = Vocabulary.from_dataset(start.dataset, arguments.minimum_count)
+    vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
+    mirrored = open_store(arguments.mirrored, start.dataset, arguments.data_seed) if arguments.mirrored else None
+    return vocabulary, vectors, mirrored
+
+
+def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, start: _Start, **more) -> None:
+    """Save a checkpoint with the options that made it, and say what was written; of several processes, one does."""
+    if start.how["fabric"] is not None and not start.how["fabric"].is_global_zero:
+        return
+    checkpoint.provenance |= {"recipe": arguments.recipe, "training": asdict(start.training), **more}
     save_checkpoint(arguments.out, checkpoint)
     epochs, seconds = checkpoint.metrics["history"], checkpoint.metrics["seconds"]
     print(
@@ -136,88 +172,57 @@ def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, training: Trai
 
 def alignment(arguments: argparse.Namespace) -> None:
     """`train alignment`."""
-    set_threads(arguments.threads)
-    device, folder, fabric = device_from(arguments.device), _state_folder(arguments), fabric_from(arguments)
-    dataset = load_data(arguments.data, arguments.data_seed)
-    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
-    recipe = ALIGNMENT_RECIPES[arguments.recipe]
-    training = _training(arguments, recipe)
-    store = open_store(arguments.features, dataset, arguments.data_seed)
-    vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
-    vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
+    start = _begin(arguments, ALIGNMENT_RECIPES)
+    vocabulary, vectors, mirrored = _words_and_mirror(arguments, start)
     checkpoint = train_alignment(
-        dataset,
-        store,
+        start.dataset,
+        start.store,
         vocabulary,
         vectors,
-        recipe.model | ({"word_size": vectors.size} if vectors else {}),
-        training,
-        regions=recipe.regions,
-        mirrored=_mirrored(arguments, dataset),
-        folder=folder,
-        device=device,
-        fabric=fabric,
-        progress=not arguments.quiet,
+        start.recipe.model,
+        start.training,
+        regions=start.recipe.regions,
+        mirrored=mirrored,
+        **start.how,
     )
-    if fabric is None or fabric.is_global_zero:
-        _write(arguments, checkpoint, training)
+    _write(arguments, checkpoint, start)
 
 
 def captions(arguments: argparse.Namespace) -> None:
     """`train captions`."""
-    set_threads(arguments.threads)
-    device, folder, fabric = device_from(arguments.device), _state_folder(arguments), fabric_from(arguments)
-    dataset = load_data(arguments.data, arguments.data_seed)
-    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
-    recipe = CAPTION_RECIPES[arguments.recipe]
-    training = _training(arguments, recipe)
-    store = open_store(arguments.features, dataset, arguments.data_seed)
-    vocabulary = Vocabulary.from_dataset(dataset, arguments.minimum_count)
-    vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
+    start = _begin(arguments, CAPTION_RECIPES)
+    vocabulary, vectors, mirrored = _words_and_mirror(arguments, start)
     checkpoint = train_captioner(
-        dataset,
-        store,
+        start.dataset,
+        start.store,
         vocabulary,
-        recipe.model | ({"embedding_size": vectors.size} if vectors else {}),
-        training,
+        start.recipe.model,
+        start.training,
         word_vectors=vectors,
-        mirrored=_mirrored(arguments, dataset),
-        folder=folder,
-        device=device,
-        fabric=fabric,
-        progress=not arguments.quiet,
+        mirrored=mirrored,
+        **start.how,
     )
-    if fabric is None or fabric.is_global_zero:
-        _write(arguments, checkpoint, training)
+    _write(arguments, checkpoint, start)
 
 
 def region_captions(arguments: argparse.Namespace) -> None:
     """`train region-captions`: the alignment cuts sentences into snippets, and these teach the RNN."""
-    set_threads(arguments.threads)
-    device, folder, fabric = device_from(arguments.device), _state_folder(arguments), fabric_from(arguments)
-    dataset = load_data(arguments.data, arguments.data_seed)
-    arguments.recipe = recipe_name(arguments.recipe, dataset.name, "quick")
-    recipe = CAPTION_RECIPES[arguments.recipe]
-    training = _training(arguments, recipe)
-    store = open_store(arguments.features, dataset, arguments.data_seed)
+    start = _begin(arguments, CAPTION_RECIPES)
+    store = start.store
     teacher = load_checkpoint(arguments.alignment, "alignment")
     check_same_features(store.provenance, teacher.provenance["features"], arguments.features, arguments.alignment)
     snippets = []
     for split in ("train", "val"):
-        pairs = Pairs(dataset.split(split), store, teacher.vocabulary, teacher.provenance.get("regions"))
+        pairs = Pairs(start.dataset.split(split), store, teacher.vocabulary, teacher.provenance.get("regions"))
         limits = {"minimum_words": arguments.minimum_words, "maximum_words": arguments.maximum_words}
         snippets.append(RegionSnippets(infer_snippets(teacher.model, pairs, arguments.beta, **limits), store))
     print(f"{arguments.alignment} found {len(snippets[0]):,} snippets in the training sentences", flush=True)
     checkpoint = train_region_captioner(
         *snippets,
         teacher.vocabulary,
-        deepcopy(recipe.model),
-        training,
-        dataset_name=dataset.name,
-        folder=folder,
-        device=device,
-        fabric=fabric,
-        progress=not arguments.quiet,
+        start.recipe.model,
+        start.training,
+        dataset_name=start.dataset.name,
+        **start.how,
     )
-    if fabric is None or fabric.is_global_zero:
-        _write(arguments, checkpoint, training, beta=arguments.beta, **limits)
+    _write(arguments, checkpoint, start, beta=arguments.beta, **limits)

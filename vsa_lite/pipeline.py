@@ -92,7 +92,7 @@ def train_alignment(
         dataset: with splits "train" and "val".
         store: region features of its pictures.
         vocabulary: made from the training split.
-        word_vectors: where W_w starts; None for random.
+        word_vectors: where W_w starts, and its size; None for random.
         model: settings of :class:`AlignmentConfig` other than the sizes of vocabulary and features.
         training: how to train; its seed also decides the model's first weights.
         regions: use only the first so many regions of a picture; 1 for the whole picture alone.
@@ -108,7 +108,8 @@ def train_alignment(
     validation = Pairs(val, store, vocabulary, regions)
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
-        config = AlignmentConfig(vocabulary_size=len(vocabulary), feature_size=store.feature_size, **model)
+        size = {} if word_vectors is None else {"word_size": word_vectors.size}
+        config = AlignmentConfig(vocabulary_size=len(vocabulary), feature_size=store.feature_size, **(model | size))
         network = AlignmentModel(config)
     network.standardise(*pairs.feature_statistics())
     if word_vectors is not None:
@@ -232,7 +233,7 @@ def train_captioner(
         vocabulary: made from the training split.
         model: settings of :class:`MultimodalRNN` other than the sizes of vocabulary and features.
         training: how to train; its seed also decides the model's first weights.
-        word_vectors: where W_w starts, of the model's embedding size; None for random.
+        word_vectors: where W_w starts, and its size; None for random.
         mirrored, folder, device, fabric, progress: as for :func:`train_alignment`.
     """
     pairs = Pairs(dataset.split("train"), store, vocabulary, 1, mirrored)
@@ -325,7 +326,8 @@ def _train_rnn(
     progress: bool,
 ) -> Checkpoint:
     generator = torch.Generator().manual_seed(training.seed)
-    network = MultimodalRNN(len(vocabulary), store.feature_size, **model, generator=generator)
+    size = {} if word_vectors is None else {"embedding_size": word_vectors.size}
+    network = MultimodalRNN(len(vocabulary), store.feature_size, **(model | size), generator=generator)
     network.standardise(*statistics)
     network.set_output_bias(vocabulary.counts)
     if word_vectors is not None:
