@@ -87,6 +87,11 @@ function look(width) {
     if (raw) found.push(`raw mathematics: ${text.data.slice(raw.index, raw.index + 50)}`);
   }
 
+  // figures are drawn for a dark page too: no light sheet lies beneath them
+  if (document.documentElement.dataset.theme === "dark")
+    for (const output of document.querySelectorAll(".cell_output .text_html:has(img.dark-light), .cell_output .text_html:has(figure)"))
+      if (visible(output) && !/^rgba\(.*, 0\)$/.test(getComputedStyle(output).backgroundColor)) found.push(`a sheet beneath a figure: ${named(output)}`);
+
   // nothing sticks out of the screen, be it cut off or to be scrolled to; tables, code and formulas scroll by themselves
   const own = ".math, .highlight, .highlight *, pre, .pst-scrollable-table-container, .cell_output *";
   for (const element of [document.documentElement, ...document.querySelectorAll("main, main div, article, section")]) {
