@@ -94,22 +94,20 @@ class Pairs:
 
     def _read(self, images: np.ndarray, mirrored: np.ndarray | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Features, mask and boxes of pictures, by row in `image_ids`; `mirrored` says which are seen in the mirror."""
-        sources = [(slice(None), self.store, self._store_rows)]
-        if mirrored is not None and mirrored.any():
-            sources = [(~mirrored, self.store, self._store_rows), (mirrored, self.mirrored, self._mirrored_rows)]
-        count, stop = len(images), min(self.regions or self.store.mask.shape[1], self.store.mask.shape[1])
-        features = np.empty((count, stop, self.store.feature_size), dtype=np.float32)
-        mask, boxes = np.empty((count, stop), dtype=bool), np.empty((count, stop, 4), dtype=np.float32)
-        for where, store, store_rows in sources:
-            rows = store_rows[images[where]]
-            features[where] = store.features[rows, :stop]
-            mask[where], boxes[where] = store.mask[rows, :stop], store.boxes[rows, :stop]
-        if not np.isfinite(features.sum()):
-            bad = int(self.image_ids[images[np.argwhere(~np.isfinite(features))[0][0]]])
+        if mirrored is None or not mirrored.any():
+            parts = self.store.at(self._store_rows[images], self.regions)
+        else:
+            plain = self.store.at(self._store_rows[images[~mirrored]], self.regions)
+            turned = self.mirrored.at(self._mirrored_rows[images[mirrored]], self.regions)
+            parts = tuple(new.new_empty(len(images), *new.shape[1:]) for new in plain)
+            for part, one, other in zip(parts, plain, turned, strict=True):
+                part[~mirrored], part[mirrored] = one, other
+        if not parts[0].sum().isfinite():
+            bad = int(self.image_ids[images[int((~parts[0].isfinite()).nonzero()[0, 0])]])
             raise ValueError(
                 f"{self.store.path}: features of the picture with image id {bad} are not finite; extract them again"
             )
-        return torch.from_numpy(features), torch.from_numpy(mask), torch.from_numpy(boxes)
+        return parts
 
     def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> Batch:
         """The items with these numbers."""

@@ -111,7 +111,7 @@ class RegionSnippets:
 
     def features(self, indices: Sequence[int] | slice = slice(None)) -> Float[Tensor, "pairs d"]:
         """CNN(I_b) of the region of each pair; float32."""
-        return torch.from_numpy(self.store.features[self._rows[indices], self._regions[indices]].astype(np.float32))
+        return torch.from_numpy(self.store.features[self._rows[indices], self._regions[indices]]).float()
 
     def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> Batch:
         """The pairs with these numbers, each with its one region."""

@@ -80,4 +80,4 @@ def region_references(dataset: Dataset, store: FeatureStore, minimum_iou: float 
 
 def _features(store: FeatureStore, image_ids: Sequence[int], regions: Sequence[int]) -> Tensor:
     rows = store.rows(image_ids)
-    return torch.from_numpy(store.features[rows, np.asarray(regions)].astype(np.float32))
+    return torch.from_numpy(store.features[rows, np.asarray(regions)]).float()

@@ -104,7 +104,7 @@ def write_products(
     one = torch.ones(len(codewords), 1, dtype=torch.bool)
     for start in tqdm(range(0, n, BATCH), desc="codewords", disable=not progress):
         rows = slice(start, start + BATCH)
-        table[:, rows] = score_all(*_read(vectors, rows), codewords[:, None], one, score).T.numpy()
+        table[:, rows] = score_all(*vectors.at(rows)[:2], codewords[:, None], one, score).T.numpy()
     table.flush()
 
 
@@ -136,13 +136,8 @@ def build_candidates(vectors: FeatureStore, kind: str, seed: int = 0, progress: 
     return index
 
 
-def _read(vectors: FeatureStore, rows: slice | np.ndarray) -> tuple[Tensor, Tensor]:
-    v = torch.from_numpy(np.array(vectors.features[rows])).float()
-    return v, torch.from_numpy(np.array(vectors.mask[rows]))
-
-
 def _means(vectors: FeatureStore, rows: slice | np.ndarray) -> np.ndarray:
-    return mean_regions(*_read(vectors, rows)).numpy()
+    return mean_regions(*vectors.at(rows)[:2]).numpy()
 
 
 def finish_index(
@@ -261,10 +256,9 @@ def build_index(
     with torch.inference_mode():
         for start in tqdm(range(0, len(todo), batch_size), desc="pictures", disable=not (progress and len(todo))):
             part = todo[start : start + batch_size]
-            features = torch.from_numpy(np.array(store.features[rows[part], :stop])).float()
-            mask = torch.from_numpy(np.array(store.mask[rows[part], :stop]))
+            features, mask, boxes = store.at(rows[part], stop)
             v = model.embed_regions(features.to(device), mask.to(device)).cpu().numpy()
-            writer.write(part, v, store.boxes[rows[part], :stop], mask.numpy())
+            writer.write(part, v, boxes.numpy(), mask.numpy())
     writer.close()
     config = model.config
     chosen = np.random.default_rng(seed).permutation(len(sentences))[:SENTENCES]

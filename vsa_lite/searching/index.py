@@ -217,11 +217,6 @@ class PictureIndex:
             total.add_(torch.from_numpy(table[row]), alpha=weight)
         return total
 
-    def _read(self, rows: slice | np.ndarray) -> tuple[Tensor, Tensor]:
-        """v (float32) and mask of some rows; float16 is widened by torch, several times as fast as numpy."""
-        v = torch.from_numpy(np.array(self.vectors.features[rows])).float()
-        return v, torch.from_numpy(np.array(self.vectors.mask[rows]))
-
     def _rank(self, words: Tensor, near: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
         """The second stage: the best k of one sentence's candidates, rows and scores."""
         near = np.sort(near[near >= 0])  # in the order of the file; so equal scores stay in it too
@@ -230,7 +225,7 @@ class PictureIndex:
             return rows[0], scores[0]
         real = torch.ones(1, len(words), dtype=torch.bool)
         scores = alignment_scores(
-            *self._read(near), words[None], real, self.about["score"], self.about["normalisation"]
+            *self.vectors.at(near)[:2], words[None], real, self.about["score"], self.about["normalisation"]
         )[:, 0]
         order = scores.argsort(descending=True, stable=True)[:k]
         return torch.from_numpy(near)[order], scores[order]
@@ -241,7 +236,7 @@ class PictureIndex:
         rows = torch.empty(len(words), 0, dtype=torch.int64)
         step = max(k, BLOCK // (self.vectors.mask.shape[1] * self.embedding_size))
         for start in range(0, len(self), step):
-            v, mask = self._read(slice(start, start + step))
+            v, mask, _ = self.vectors.at(slice(start, start + step))
             block = score_all(v, mask, words, word_mask, self.about["score"], self.about["normalisation"]).T
             number = torch.arange(start, start + len(v)).expand(len(words), -1)
             # those kept so far come first: a stable sort leaves equal scores in the order of the index
