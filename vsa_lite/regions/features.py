@@ -115,7 +115,7 @@ def extract_features(
         _wait_for(Path(path) / "store.json")
     writer = StoreWriter(path, ids, count, backbone.feature_size, about, restart)
     transform = backbone.transform
-    one_look = size == transform.size
+    one_look = method == "align" and size == transform.size  # the picture for the map is that of the whole as well
 
     def prepare(row: int):
         record = dataset[row]
@@ -131,7 +131,8 @@ def extract_features(
             boxes = torch.where(mask[:, None], turned, boxes)
         crops = boxes[1:][mask[1:]]
         pieces = transform.pixels(image, size) if method == "align" else warp_crops(image, crops, transform.size)
-        return row, (transform.pixels(image), pieces, boxes, mask), ""
+        whole = pieces if one_look else transform.pixels(image)
+        return row, (whole, pieces, boxes, mask), ""
 
     def mine(row: int) -> bool:  # whole batches, so that they are those of one run
         return row // batch_size % parts == part - 1
@@ -152,7 +153,6 @@ def extract_features(
                 if method == "align":
                     maps = backbone.maps(np.stack(pieces))
                     features[:, 1:] = backbone.pooled_vectors(maps, box[:, 1:], pool_size).cpu()
-                    # one look at the picture is enough where both need the same
                     whole = backbone.head(maps) if one_look else backbone.vectors(np.stack(wholes))
                     features[:, 0] = whole.cpu()
                 else:
