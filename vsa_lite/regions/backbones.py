@@ -50,9 +50,10 @@ class Transform:
 
     def normalise(self, pixels: np.ndarray, device: torch.device | str = "cpu") -> Float[Tensor, "n 3 size size"]:
         """uint8 [n, size, size, 3] as the network's float input on its device, channels last in memory."""
-        x = torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2).float()  # (n, 3, size, size)
-        mean, std = torch.tensor(self.mean, device=device), torch.tensor(self.std, device=device)
-        return (x.sub_(255 * mean[:, None, None])).div_(255 * std[:, None, None])
+        x = torch.from_numpy(np.array(pixels)).to(device).float()  # (n, size, size, 3)
+        mean, std = torch.tensor([self.mean, self.std], device=device).mul(255).repeat(1, x.shape[2])
+        x.flatten(2).sub_(mean).div_(std)  # whole rows at a time: three numbers at a time are slow
+        return x.permute(0, 3, 1, 2)
 
 
 class _Unpooled(nn.Module):
