@@ -89,6 +89,10 @@ SECTIONS = {
         "Each piece of work takes turns with its baselines within one run; ratios are medians. What a bar asks for and "
         "two cores cannot give is explained in `benchmarks/README.md`.",
     ),
+    "large": Section(
+        "Features that do not fit into memory",
+        "The alignment trained for some steps on a store as large as COCO's training pictures make it, beside a small one.",
+    ),
     "search": Section(
         "Searching many pictures",
         "Generated vectors with the statistics of a trained model's. Exact search scores every picture by eq. 8; an "

@@ -69,6 +69,12 @@ COMPRESSED = {
     "recall_of_100": "best 100 ranked again",
     "lost_energy": "energy lost",
 }
+STREAMED = {
+    "steps_a_second": "steps a second",
+    "share_of_the_small_stores_rate": "% of the small store's rate",
+    "own_memory_mb": "own memory, MB",
+    "store_gb": "store, GB",
+}
 GROUPS = {
     "Searching": RANKING,
     "Grounding": GROUNDING,
@@ -76,6 +82,7 @@ GROUPS = {
     "Detection": DETECTION,
     "Candidates": MANY,
     "Compressed vectors": COMPRESSED,
+    "Streamed features": STREAMED,
 }
 TIME = "minutes"
 NAMES = {"mobilenet_v2_tf:load": "MobileNetV2", "region_cnn": "region CNN"}  # as people call them
