@@ -91,7 +91,8 @@ SECTIONS = {
     ),
     "large": Section(
         "Features that do not fit into memory",
-        "The alignment trained for some steps on a store as large as COCO's training pictures make it, beside a small one.",
+        "The alignment trained for some steps on a store as large as COCO's training pictures make it, beside a small "
+        "one.",
     ),
     "search": Section(
         "Searching many pictures",
