@@ -152,6 +152,21 @@ def browser(*arguments: str) -> None:
     run(node, ROOT / "browser" / "check.mjs", *arguments, env={"CHROMIUM": chromium})
 
 
+def pdf() -> None:
+    """The built book as one file to print or to keep: _build/html/book.pdf."""
+    chromium = find_chromium()
+    if chromium is None:
+        sys.exit("printing needs Chromium or Chrome; name one that is not found: CHROMIUM=/path/to/chrome")
+    book()  # chapters that were executed before are taken as they are
+    if (found := find_node()) is None:
+        sys.exit("printing needs Node.js 20 or newer with npm")
+    node, env = found
+    run(PYTHON, ROOT / "tools" / "browser_files.py", "driver", env=env)
+    run(BIN / "jupyter-book", "build", ".", "--builder", "singlehtml")
+    page = ROOT / "_build" / "singlehtml" / "book" / "intro.html"
+    run(node, ROOT / "browser" / "pdf.mjs", page, ROOT / "_build" / "html" / "book.pdf", env={"CHROMIUM": chromium})
+
+
 def lab() -> None:
     """JupyterLab with the chapters, in the environment of this repository."""
     run(PYTHON, "-m", "jupyterlab", "--notebook-dir", ROOT)
@@ -174,6 +189,7 @@ TASKS = {
     "lab": lab,
     "lint": lint,
     "browser": browser,
+    "pdf": pdf,
     "clean": clean,
 }
 OWN_ARGUMENTS = ("book", "browser", "test")

@@ -13,6 +13,7 @@ import os
 import re
 from pathlib import Path
 
+from vsa_lite.acceptance import judged
 from vsa_lite.published import PUBLISHED, published
 from vsa_lite.report_plots import plot_of
 from vsa_lite.report_sections import SECTIONS, Section
@@ -97,7 +98,7 @@ def page(results: dict[str, list[dict]], plots: dict[str, tuple[str, str]]) -> s
             alt = alt.replace("\\", "").replace('"', "'")
             parts.append(f'```{{image}} {path}\n:alt: "{alt}"\n:class: dark-light\n```')
         parts.append(_how(name, runs))
-    return "\n\n".join([*parts, *_all_published()])
+    return "\n\n".join([*parts, *_accepted(results), *_all_published()])
 
 
 def _beside_baselines(runs: list[dict]) -> str:
@@ -128,6 +129,21 @@ def _how(name: str, runs: list[dict]) -> str:
     lines += [f"- commit {', '.join(f'`{commit}`' for commit in different('commit'))}"]
     lines += [f"- `{command}`" for command in different("command")]
     return "\n".join([*lines, "```"])
+
+
+def _accepted(results: dict[str, list[dict]]) -> list[str]:
+    """The bands within which the main figures must lie."""
+    lines = ["| results | figure | mean over seeds | accepted | why |", "|---|---|--:|--:|---|"]
+    for band, mean in judged(results):
+        label = next((keys[band.metric] for keys in GROUPS.values() if band.metric in keys), band.metric)
+        cells = [f"`{band.file}`, {escape(band.what)}", label, number(mean)]
+        lines.append(f"| {' | '.join([*cells, f'{band.low:g} to {band.high:g}', band.why])} |")
+    if len(lines) == 2:
+        return []
+    about = (
+        "A test asserts that these figures lie in their bands. Below one something broke; above one, look for a leak."
+    )
+    return ["## What is accepted", about, "\n".join(lines)]
 
 
 def _all_published() -> list[str]:
