@@ -25,6 +25,7 @@ OWN = [
     re.compile(rf"(?:git clone|repository-code:) https://github\.com/{SLUG}"),
     re.compile(rf"https://github\.com/{SLUG}/actions/"),
     re.compile(rf"https://colab\.research\.google\.com/github/{SLUG}/blob/"),
+    re.compile(rf"https://raw\.githubusercontent\.com/{SLUG}/main/"),
     re.compile(rf"https://mybinder\.org/v2/gh/{SLUG}/"),
 ]
 PAGES = re.compile(r"https://(?P<slug>[\w-]+\.github\.io/[\w.-]*\w)")
