@@ -66,7 +66,7 @@ def counts(notebook: nbformat.NotebookNode) -> Counter[str]:
     shown = [output.data for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     found: Counter[str] = Counter(
         equations=len(re.findall(r"\$\$.+?\$\$", prose, re.S)) + prose.count("```{math}"),
-        exercises=len(re.findall(r"^\*\*\d+ \(", prose, re.M)),
+        exercises=len(re.findall(r"^\*\*\d+[.:]? ?[^*\n]*\*\*", prose, re.M)),
         checks=len(set(re.findall(r"\bcheck_\w+(?=\()", code))),
     )
     for data in shown:

@@ -53,7 +53,7 @@ def _estimate(words: Tensor, codewords: Tensor, table: Tensor) -> Tensor:
 
 
 def check_estimate(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
-    """`yours(words, codewords, table)`: scores [pictures] estimated for words [words, h] from m [pictures, codewords]."""
+    """`yours(words, codewords, table)`: scores [pictures] estimated for words [words, h] from the table m."""
     generator, cases = torch.Generator().manual_seed(1), []
     for words, h, count, pictures in ((4, 5, 6, 3), (1, 3, 2, 5), (7, 4, 9, 2)):
         u = torch.nn.functional.normalize(_vectors(generator, count, h), dim=1)
