@@ -40,9 +40,10 @@ class Checkpoint:
 
 def _kinds() -> dict[str, type]:
     from vsa_lite.alignment.model import AlignmentModel
+    from vsa_lite.captioning.attention import AttentionCaptioner
     from vsa_lite.captioning.rnn import MultimodalRNN
 
-    return {kind.kind: kind for kind in (AlignmentModel, MultimodalRNN)}
+    return {kind.kind: kind for kind in (AlignmentModel, MultimodalRNN, AttentionCaptioner)}
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:

@@ -14,9 +14,11 @@ from torch import Tensor
 from vsa_lite.alignment.chain import best_path, relative_beta
 from vsa_lite.alignment.model import AlignmentConfig, AlignmentModel
 from vsa_lite.alignment.pairs import Pairs
+from vsa_lite.captioning.attention import AttentionCaptioner
 from vsa_lite.captioning.decoding import beam_search, greedy
 from vsa_lite.captioning.regions import RegionPair, RegionSnippets, region_pairs
 from vsa_lite.captioning.rnn import MultimodalRNN
+from vsa_lite.captioning.teacher import TaughtPairs
 from vsa_lite.checkpoints import Checkpoint
 from vsa_lite.data.batches import pad_tokens
 from vsa_lite.data.records import Dataset
@@ -164,6 +166,11 @@ def infer_snippets(
     return found
 
 
+def seen_by(model: MultimodalRNN, regions: Tensor) -> Tensor:
+    """What a caption model takes of the regions [images, regions, d]: all with attention, else the whole picture."""
+    return regions if model.kind == "attention" else regions[:, 0]
+
+
 def write_captions(
     model: MultimodalRNN, vocabulary: Vocabulary, features: Tensor, beam_size: int = 1, batch_size: int = 200
 ) -> list[list[str]]:
@@ -190,7 +197,7 @@ def evaluate_captions(
     with_meteor: bool = False,
 ) -> dict[str, float]:
     """Caption metrics of generated sentences for the pictures of `pairs`, against everything people wrote of them."""
-    features = pairs.pictures(range(len(pairs.image_ids)))[0][:, 0]
+    features = seen_by(model, pairs.pictures(range(len(pairs.image_ids)))[0])
     candidates = write_captions(model, pairs.vocabulary, features, beam_size)
     references = [[sentence.tokens for sentence in record.sentences] for record in pairs.records]
     return caption_metrics(candidates, references, training, with_meteor)
@@ -205,7 +212,7 @@ def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: 
         for start in range(0, len(items), batch_size):
             batch = items.batch(range(start, min(start + batch_size, len(items)))).to(_device(model))
             n = int(batch.word_mask.sum()) + len(batch)
-            mean = model.mean_loss(batch.regions[:, 0], batch.tokens, batch.word_mask)
+            mean = model.mean_loss(seen_by(model, batch.regions), batch.tokens, batch.word_mask)
             total, words = total + float(mean) * n, words + n
     model.train(training)
     return math.exp(total / words) if total / words < 700 else math.inf
@@ -262,6 +269,63 @@ def train_captioner(
     )
 
 
+def train_attention(
+    dataset: Dataset,
+    store: FeatureStore,
+    vocabulary: Vocabulary,
+    model: dict,
+    training: TrainingConfig,
+    *,
+    regions: int | None = None,
+    targets: tuple[Tensor, Tensor] | None = None,
+    word_vectors: WordVectors | None = None,
+    folder: str | Path | None = None,
+    device: torch.device | str = "cpu",
+    fabric: Fabric | None = None,
+    progress: bool = True,
+) -> Checkpoint:
+    """Train a caption model with attention, choosing the epoch by BLEU-4 of greedy sentences on validation.
+
+    Args:
+        dataset, store, vocabulary, training, word_vectors, folder, device, fabric, progress: as for
+            :func:`train_captioner`.
+        model: settings of :class:`~vsa_lite.captioning.attention.AttentionCaptioner`.
+        regions: look only at the first so many.
+        targets: what a teacher says of every training pair, and of which words: as
+            :func:`~vsa_lite.captioning.teacher.alignment_targets` gives it for the same pairs.
+    """
+    pairs = Pairs(dataset.split("train"), store, vocabulary, regions)
+    validation = Pairs(dataset.split("val"), store, vocabulary, regions)
+
+    def validate(network: MultimodalRNN) -> dict[str, float]:
+        metrics = evaluate_captions(network, validation)
+        return {"bleu_4": metrics["bleu_4"], "perplexity": perplexity(network, validation)}
+
+    return _train_rnn(
+        pairs if targets is None else TaughtPairs(pairs, *targets),
+        pairs.feature_statistics(),
+        store,
+        vocabulary,
+        model,
+        training,
+        validate,
+        "bleu_4",
+        True,
+        {
+            "dataset": dataset.name,
+            "trained_on": "whole pictures, with attention",
+            "taught": targets is not None,
+            "regions": regions,
+        },
+        word_vectors,
+        folder,
+        device,
+        fabric,
+        progress,
+        AttentionCaptioner,
+    )
+
+
 def train_region_captioner(
     snippets: RegionSnippets,
     validation: RegionSnippets,
@@ -309,7 +373,7 @@ def train_region_captioner(
 
 
 def _train_rnn(
-    items: Pairs | RegionSnippets,
+    items: Pairs | TaughtPairs | RegionSnippets,
     statistics: tuple[Tensor, Tensor],
     store: FeatureStore,
     vocabulary: Vocabulary,
@@ -324,10 +388,11 @@ def _train_rnn(
     device: torch.device | str,
     fabric: Fabric | None,
     progress: bool,
+    kind: type[MultimodalRNN] = MultimodalRNN,
 ) -> Checkpoint:
     generator = torch.Generator().manual_seed(training.seed)
     size = {} if word_vectors is None else {"embedding_size": word_vectors.size}
-    network = MultimodalRNN(len(vocabulary), store.feature_size, **(model | size), generator=generator)
+    network = kind(len(vocabulary), store.feature_size, **(model | size), generator=generator)
     network.standardise(*statistics)
     network.set_output_bias(vocabulary.counts)
     if word_vectors is not None:
@@ -347,5 +412,5 @@ def _train_rnn(
         fabric=fabric,
         progress=progress,
     )
-    provenance = provenance | {"features": store.provenance, "regions": 1, "seed": training.seed}
+    provenance = {"features": store.provenance, "regions": 1, "seed": training.seed} | provenance
     return Checkpoint(network.cpu(), vocabulary, {"history": history.epochs, "seconds": history.seconds}, provenance)

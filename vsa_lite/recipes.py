@@ -103,6 +103,11 @@ SCENES_CAPTIONS = Recipe(
     {"hidden_size": 256, "dropout": 0.3},
     _RMSPROP | {"epochs": 20, "learning_rate": 1e-3},
 )
+SCENES_ATTENTION = Recipe(
+    "an LSTM with attention over the best regions",
+    {"hidden_size": 192, "embedding_size": 128, "dropout": 0.3},
+    {"optimiser": "adam", "learning_rate": 2e-3, "epochs": 8, "batch_size": 100, "warmup": 0.05, "clip": 5.0},
+)
 SCENES_REGION_CAPTIONS = Recipe(
     "the same on regions: there are more snippets than sentences",
     SCENES_CAPTIONS.model,

@@ -37,11 +37,11 @@ class Captions:
         return len(self.tokens)
 
 
-def greedy(model: MultimodalRNN, features: Float[Tensor, "images d"], max_length: int = 20) -> Captions:
+def greedy(model: MultimodalRNN, features: Float[Tensor, "images ..."], max_length: int = 20) -> Captions:
     """Take the most probable word at every step; among equals the one with the lower index.
 
     Args:
-        model: the trained model.
+        model: the trained model; one with attention is given all regions of each picture.
         features: CNN(I) of each picture, or of each region; float.
         max_length: greatest number of words; a sentence that has not ended by then is cut.
 
@@ -53,7 +53,7 @@ def greedy(model: MultimodalRNN, features: Float[Tensor, "images d"], max_length
 
 def sample(
     model: MultimodalRNN,
-    features: Float[Tensor, "images d"],
+    features: Float[Tensor, "images ..."],
     generator: torch.Generator,
     temperature: float = 1.0,
     max_length: int = 20,
@@ -83,7 +83,7 @@ def sample(
 
 def beam_search(
     model: MultimodalRNN,
-    features: Float[Tensor, "images d"],
+    features: Float[Tensor, "images ..."],
     beam_size: int = 7,
     max_length: int = 20,
     length_normalisation: float = 0.0,

@@ -80,14 +80,19 @@ class MultimodalRNN(nn.Module):
         self.input = nn.Linear(embedding_size, gates * hidden_size)  # W_hx, b_h
         self.recurrent = nn.Linear(hidden_size, gates * hidden_size, bias=False)  # W_hh
         self.output = nn.Linear(hidden_size, vocabulary_size)  # W_oh, b_o
+        more = self._layers()
         self.register_buffer("feature_mean", torch.zeros(feature_size))
         self.register_buffer("feature_deviation", torch.ones(feature_size))
-        self._initialise(generator)
+        self._initialise(generator, more)
+
+    def _layers(self) -> list[nn.Linear]:
+        """Makes the further layers of a model that is built on this one."""
+        return []
 
     @torch.no_grad()
-    def _initialise(self, generator: torch.Generator | None) -> None:
+    def _initialise(self, generator: torch.Generator | None, more: list[nn.Linear]) -> None:
         """Uniform weights that keep the variance of what passes; small ones to the output, so that it starts even."""
-        for layer in (self.image, self.input, self.recurrent, self.output):
+        for layer in (self.image, self.input, self.recurrent, self.output, *more):
             bound = (0.1 if layer is self.output else 1.0) / math.sqrt(layer.in_features)
             layer.weight.uniform_(-bound, bound, generator=generator)
             if layer.bias is not None:
@@ -168,6 +173,9 @@ class MultimodalRNN(nn.Module):
         Raises:
             ValueError: for features of another size, or with NaN or infinity.
         """
+        return self._begin(features)
+
+    def _begin(self, features: Tensor) -> State:
         if features.ndim != 2 or features.shape[1] != self.feature_size:
             raise ValueError(
                 f"this model takes features of shape (images, {self.feature_size}), got {tuple(features.shape)}: "
@@ -179,12 +187,16 @@ class MultimodalRNN(nn.Module):
                 f"the features of picture {bad[0]} of the batch hold NaN or infinity: "
                 "extract them again, or leave the picture out"
             )
-        standard = (features.to(self.feature_mean) - self.feature_mean) / self.feature_deviation
-        image = self.drop(self.image(standard))  # b_v (images, H); for the LSTM its first input (images, E)
+        image = self.drop(
+            self.image(self._standard(features))
+        )  # b_v (images, H); for the LSTM its first input (images, E)
         if self.cell == "rnn":
             return (image,)  # h_0 = 0, so b_v is all that the first step adds to its input
         zeros = image.new_zeros(len(image), self.hidden_size)
         return self._advance(self.input(image), (zeros, zeros))[1]
+
+    def _standard(self, features: Tensor) -> Tensor:
+        return (features.to(self.feature_mean) - self.feature_mean) / self.feature_deviation
 
     def _advance(self, x: Float[Tensor, "images gates"], state: State) -> tuple[Float[Tensor, "images h"], State]:
         """h_t and the state for the next step, from x = W_hx x_t + b_h."""
@@ -227,7 +239,7 @@ class MultimodalRNN(nn.Module):
         sentences = order[rows]
         words = nn.functional.pad(tokens, (1, 0), value=self.start)  # (images, 1 + words)
         x = self.input(self.drop(self.embedding(words[sentences, steps])))  # (positions, gates * H)
-        state = tuple(part[order] for part in self.initial_state(features))
+        state = tuple(part[order] for part in self._begin(features))
         hidden = []
         for x_t in x.split([n for n in going.sum(1).tolist() if n]):
             h_t, state = self._advance(x_t, tuple(part[: len(x_t)] for part in state))

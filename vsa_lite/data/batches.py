@@ -35,7 +35,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        return type(self)(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
 def pad_tokens(sentences: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "n words"], Bool[Tensor, "n words"]]:

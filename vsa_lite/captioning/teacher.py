@@ -1,0 +1,112 @@
+"""Teaching attention: soft targets from the alignment, or from true boxes, beside the pairs (chapter 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from vsa_lite.alignment.chain import marginals, relative_beta
+from vsa_lite.alignment.model import AlignmentModel
+from vsa_lite.alignment.pairs import Pairs
+from vsa_lite.data.batches import Batch
+from vsa_lite.words.vocabulary import Vocabulary
+
+FREQUENT = 0.15  # words in more than this share of the sentences are not worth grounding: a, the, on
+
+
+@dataclass(frozen=True)
+class TaughtBatch(Batch):
+    """A batch with what a teacher says about its words.
+
+    Attributes:
+        attention: beta, where each word should look; sums to 1 over real regions where `attention_mask` is True.
+        attention_mask: m, the words that the teacher speaks of.
+    """
+
+    attention: Float[Tensor, "pairs words regions"]
+    attention_mask: Bool[Tensor, "pairs words"]
+
+
+class TaughtPairs:
+    """Pairs whose batches bring a teacher's attention.
+
+    Args:
+        pairs: without mirrored pictures.
+        attention: beta of every pair; [pairs, longest, regions], float.
+        attention_mask: m of every pair; [pairs, longest].
+
+    Raises:
+        ValueError: for shapes that do not fit the pairs.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        attention: Float[Tensor, "pairs words regions"],
+        attention_mask: Bool[Tensor, "pairs words"],
+    ) -> None:
+        if len(attention) != len(pairs) or attention.shape[:2] != attention_mask.shape:
+            raise ValueError(
+                f"{len(pairs)} pairs need as many rows of attention and of its mask, got {tuple(attention.shape)} and "
+                f"{tuple(attention_mask.shape)}"
+            )
+        self.pairs, self.attention, self.attention_mask = pairs, attention, attention_mask
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> TaughtBatch:
+        """The items with these numbers."""
+        indices = torch.as_tensor(indices)
+        plain = self.pairs.batch(indices)
+        words = plain.tokens.shape[1]
+        return TaughtBatch(
+            **{field.name: getattr(plain, field.name) for field in fields(plain)},
+            attention=self.attention[indices, :words],
+            attention_mask=self.attention_mask[indices, :words],
+        )
+
+
+def worth_grounding(vocabulary: Vocabulary, most: float = FREQUENT) -> Bool[Tensor, " V"]:
+    """Which words of the vocabulary are worth a place in the picture: those in few of the training sentences."""
+    counts = torch.tensor(vocabulary.counts, dtype=torch.float64)
+    worth = counts <= most * counts[Vocabulary.END]
+    worth[Vocabulary.END] = False
+    return worth
+
+
+@torch.inference_mode()
+def alignment_targets(
+    model: AlignmentModel, pairs: Pairs, beta: float = 0.5, temperature: float = 0.25, batch_size: int = 500
+) -> tuple[Float[Tensor, "pairs words regions"], Bool[Tensor, "pairs words"]]:
+    """What a trained, frozen alignment teaches: the marginals of its chain, and the words that are worth it.
+
+    Args:
+        model: the alignment, of the pairs' vocabulary.
+        pairs: with the regions that the attention will choose from.
+        beta, temperature: of the chain, both in units of the spread of each sentence's products.
+        batch_size: sentences at once.
+    """
+    model.eval()
+    longest = max(map(len, pairs.tokens))
+    parts, worth, device = [], worth_grounding(pairs.vocabulary), next(model.parameters()).device
+    for start in range(0, len(pairs), batch_size):
+        batch = pairs.batch(range(start, min(start + batch_size, len(pairs)))).to(device)
+        unary = model.products(batch)
+        spread = relative_beta(unary, batch.word_mask, batch.region_mask, 1.0).clamp(min=1e-6)
+        unit = unary / spread[:, None, None]  # so that one temperature means the same in every sentence
+        soft = marginals(unit, batch.word_mask, batch.region_mask, beta, temperature).cpu()
+        mask = batch.word_mask.cpu() & worth[batch.tokens.cpu()]
+        gap = longest - soft.shape[1]
+        parts.append((torch.nn.functional.pad(soft, (0, 0, 0, gap)), torch.nn.functional.pad(mask, (0, gap))))
+    attention, mask = (torch.cat(part) for part in zip(*parts, strict=True))
+    return attention, mask
+
+
+def shuffled(attention: Float[Tensor, "pairs words regions"], generator: torch.Generator) -> Tensor:
+    """A teacher that knows nothing: everybody's beta handed to another pair. As sharp as before, and about nothing."""
+    return attention[torch.randperm(len(attention), generator=generator)]
