@@ -48,7 +48,9 @@ def execute(notebook: nbformat.NotebookNode, size: str) -> tuple[float, int]:
     for cell in notebook.cells:
         cell.source = cell.source.replace(DEFAULT, f'SIZE = "{size}"', 1)
     notebook.cells.append(nbformat.v4.new_code_cell(MEMORY))
-    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(ROOT / "notebooks")}})
+    client = NotebookClient(
+        notebook, timeout=None, startup_timeout=600, resources={"metadata": {"path": str(ROOT / "notebooks")}}
+    )
     started = time.perf_counter()
     client.execute()
     return time.perf_counter() - started, int(notebook.cells.pop().outputs[0].text)

@@ -1,0 +1,59 @@
+"""Chapter 13: its attention, its regulariser and its REINFORCE are the package's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_captioning_attention import make, some
+from test_chapters import definitions
+
+from vsa_lite.captioning.attention import Look
+
+CHAPTER = Path(__file__).resolve().parents[1] / "notebooks" / "13_attention.ipynb"
+
+
+def lift(*names):
+    """Functions of the chapter; they find torch as in their page."""
+    space = definitions(CHAPTER, *names)
+    space["torch"] = torch
+    return [space[name] for name in names]
+
+
+def test_attention_is_the_packages():
+    (attend,) = lift("attend")
+    model, batch = make(gate=False), some()
+    with torch.no_grad():
+        model.query.bias.zero_()
+        hidden = torch.randn(3, model.hidden_size, dtype=torch.float64)
+        values, mask = model._see(batch.regions)
+        (look,) = model.looks(hidden, values, mask)
+        alpha, c = attend(hidden, values, mask, model.query.weight, model.key.weight, model.energy.weight[0])
+    torch.testing.assert_close(alpha, look.alpha)
+    torch.testing.assert_close(c, torch.stack([a @ v for a, v in zip(look.alpha, values, strict=True)]))
+
+
+def test_unevenness_is_the_packages():
+    (unevenness,) = lift("unevenness")
+    model, batch = make(doubly_weight=1.0), some()
+    alpha = model.attention(batch.regions, batch.tokens, batch.word_mask)
+    passes, _, sentences, steps = model._positions(batch.regions, batch.tokens, batch.word_mask)
+    expected = model._unevenness(passes[-1].alpha, batch, sentences, steps)
+    each = []
+    for k in range(len(batch)):
+        T, R = int(batch.word_mask[k].sum()), int(batch.region_mask[k].sum())
+        each.append(unevenness(alpha[k, :T, :R], T / R))
+    torch.testing.assert_close(torch.stack(each).mean(), expected)
+
+
+@pytest.mark.parametrize("baseline", [0.0, -1.5])
+def test_reinforce_has_the_packages_gradient(baseline):
+    (reinforce,) = lift("reinforce")
+    model = make(hard=True)
+    model.baseline.fill_(baseline)
+    model.eval()
+    energies = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    chosen, reward = torch.tensor([0, 3, 1, 1, 2]), -torch.rand(5, dtype=torch.float64)
+    counts = torch.nn.functional.one_hot(chosen, 4).double()
+    ours = model._reinforce(Look(energies.softmax(1), counts, energies), reward)
+    theirs = reinforce(energies.log_softmax(1), chosen, reward, model.baseline)
+    torch.testing.assert_close(*(torch.autograd.grad(loss, energies)[0] for loss in (ours, theirs)))

@@ -1,0 +1,106 @@
+"""The self-checks of chapter 13: what is right passes in two ways, usual mistakes get their hint."""
+
+import re
+
+import pytest
+import torch
+
+from vsa_lite.checks import attention as checks
+
+
+def attend(h, v, mask, W_q, W_k, w, blank=-torch.inf):
+    energies = torch.einsum("srh,h->sr", torch.tanh((W_q @ h.T).T[:, None] + torch.einsum("ij,srj->sri", W_k, v)), w)
+    alpha = energies.masked_fill(~mask, blank).softmax(-1)
+    return alpha, torch.einsum("sr,srh->sh", alpha, v)
+
+
+def attend_one_by_one(h, v, mask, W_q, W_k, w):
+    alphas, seen = torch.zeros(mask.shape, dtype=v.dtype), []
+    for k in range(len(h)):
+        real = v[k][mask[k]]
+        weights = torch.stack([w @ torch.tanh(W_q @ h[k] + W_k @ region) for region in real]).softmax(0)
+        alphas[k, mask[k]] = weights
+        seen.append(weights @ real)
+    return alphas, torch.stack(seen)
+
+
+def unmasked(h, v, mask, *parts):
+    return attend(h, v, torch.ones_like(mask), *parts)
+
+
+def masked_afterwards(h, v, mask, *parts):
+    alpha = unmasked(h, v, mask, *parts)[0] * mask
+    return alpha, torch.einsum("sr,srh->sh", alpha, v)
+
+
+def without_tanh(h, v, mask, W_q, W_k, w):
+    alpha = ((h @ W_q.T)[:, None] + v @ W_k.T).matmul(w).masked_fill(~mask, -torch.inf).softmax(1)
+    return alpha, (alpha[:, None] @ v)[:, 0]
+
+
+def reinforce(log_alpha, chosen, reward, baseline):
+    picked = log_alpha[torch.arange(len(chosen)), chosen]
+    return (picked * (baseline - reward.detach())).mean()
+
+
+def reinforce_by_one_hot(log_alpha, chosen, reward, baseline):
+    hot = torch.nn.functional.one_hot(chosen, log_alpha.shape[1])
+    return -(hot * log_alpha * (reward - baseline).detach()[:, None]).sum() / len(chosen)
+
+
+RIGHT = {
+    "check_attend": (attend, attend_one_by_one),
+    "check_unevenness": (
+        lambda alpha, target: ((alpha.sum(0) - target) ** 2).sum(),
+        lambda alpha, target: sum((float(column.sum()) - target) ** 2 for column in alpha.T),
+    ),
+    "check_reinforce": (reinforce, reinforce_by_one_hot),
+}
+WRONG = [
+    ("check_attend", unmasked, "padded regions were looked at"),
+    ("check_attend", masked_afterwards, "you masked after the softmax"),
+    ("check_attend", lambda *given: attend(*given, blank=0.0), "mask with minus infinity"),
+    ("check_attend", without_tanh, "the tanh is missing"),
+    ("check_attend", lambda *given: attend(*given)[::-1], "alpha first"),
+    ("check_attend", lambda h, v, m, W_q, W_k, w: attend(h, v, m, W_q.T, W_k.T, w), "are transposed"),
+    ("check_attend", lambda *given: None, "it needs a `return`"),
+    ("check_unevenness", lambda alpha, target: (target - alpha.sum(1)).square().sum(), "sum over words"),
+    ("check_unevenness", lambda alpha, target: (target - alpha).square().sum(), "before you compare"),
+    ("check_unevenness", lambda alpha, target: (target - alpha.sum(0)).abs().sum(), "squared, not absolute"),
+    ("check_unevenness", lambda alpha, target: (target - alpha.sum(0)).square().mean(), "not their mean"),
+    ("check_unevenness", lambda alpha, target: (1 - alpha.sum(0)).square().sum(), "you used target 1"),
+    ("check_reinforce", lambda a, i, r, b: -reinforce(a, i, r, b), "the sign"),
+    ("check_reinforce", lambda a, i, r, b: reinforce(a, i, r, 0.0), "the baseline is not in it"),
+    ("check_reinforce", lambda a, i, r, b: -((r - b) * a[torch.arange(len(i)), i]).mean(), "detach it"),
+    ("check_reinforce", lambda a, i, r, b: reinforce(a, i, r, b) * len(i), "not their sum"),
+    ("check_reinforce", lambda a, i, r, b: reinforce(a.exp(), i, r, b), "log alpha, not alpha"),
+    ("check_reinforce", lambda a, i, r, b: reinforce(a, a.argmax(1), r, b), "not the likeliest"),
+    ("check_reinforce", lambda a, i, r, b: a.sum(1), "one number with a gradient"),
+]
+
+
+@pytest.mark.parametrize(("name", "which"), [(name, which) for name in RIGHT for which in range(2)])
+def test_what_is_right_passes(name, which, capsys):
+    getattr(checks, name)(RIGHT[name][which])
+    assert re.fullmatch(r".+: right, .+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("name", "wrong", "hint"), WRONG)
+def test_a_usual_mistake_gets_its_hint(name, wrong, hint):
+    with pytest.raises(AssertionError, match=re.escape(hint)):
+        getattr(checks, name)(wrong)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_still_to_be_written_is_no_error(name, capsys):
+    def unwritten(*_):
+        raise NotImplementedError
+
+    getattr(checks, name)(unwritten)
+    assert "still to be written" in capsys.readouterr().out
+
+
+def test_every_check_is_tried_here_with_at_least_five_mistakes():
+    names = {name for name in vars(checks) if name.startswith("check_")}
+    assert set(RIGHT) == names
+    assert all(sum(name == other for other, *_ in WRONG) >= 5 for name in names)
