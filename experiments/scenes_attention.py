@@ -30,7 +30,7 @@ from vsa_lite.training import TrainingConfig
 from vsa_lite.words.vocabulary import Vocabulary
 
 RESULTS = Path(__file__).parent.parent / "results" / "scenes_attention.json"
-TAUGHT, REVISED, CYCLE, EVEN = {"teacher_weight": 0.1}, {"revisions": 1}, {"cycle_weight": 0.5}, {"doubly_weight": 0.01}
+TAUGHT, REVISED, CYCLE, EVEN = {"teacher_weight": 0.3}, {"revisions": 1}, {"cycle_weight": 0.5}, {"doubly_weight": 0.01}
 
 # what is changed, and who teaches
 VARIANTS: dict[str, tuple[dict, str]] = {

@@ -106,7 +106,7 @@ SCENES_CAPTIONS = Recipe(
 SCENES_ATTENTION = Recipe(
     "an LSTM with attention over the best regions",
     {"hidden_size": 192, "embedding_size": 128, "dropout": 0.3},
-    {"optimiser": "adam", "learning_rate": 2e-3, "epochs": 8, "batch_size": 100, "warmup": 0.05, "clip": 5.0},
+    {"optimiser": "adam", "learning_rate": 2e-3, "epochs": 6, "batch_size": 100, "warmup": 0.05, "clip": 5.0},
 )
 SCENES_REGION_CAPTIONS = Recipe(
     "the same on regions: there are more snippets than sentences",
