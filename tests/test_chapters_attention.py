@@ -1,4 +1,4 @@
-"""Chapter 13: its attention, its regulariser and its REINFORCE are the package's."""
+"""Chapters 13 and 14: attention, regulariser, REINFORCE, the teacher's loss and the revision are the package's."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from test_chapters import definitions
 
 from vsa_lite.captioning.attention import Look
 
-CHAPTER = Path(__file__).resolve().parents[1] / "notebooks" / "13_attention.ipynb"
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 
 
-def lift(*names):
-    """Functions of the chapter; they find torch as in their page."""
-    space = definitions(CHAPTER, *names)
+def lift(*names, chapter="13_attention"):
+    """Functions of a chapter; they find torch as in their page."""
+    space = definitions(FOLDER / f"{chapter}.ipynb", *names)
     space["torch"] = torch
     return [space[name] for name in names]
 
@@ -57,3 +57,24 @@ def test_reinforce_has_the_packages_gradient(baseline):
     ours = model._reinforce(Look(energies.softmax(1), counts, energies), reward)
     theirs = reinforce(energies.log_softmax(1), chosen, reward, model.baseline)
     torch.testing.assert_close(*(torch.autograd.grad(loss, energies)[0] for loss in (ours, theirs)))
+
+
+def test_the_teachers_loss_is_the_packages():
+    (teacher_loss,) = lift("teacher_loss", chapter="14_feedback")
+    model, batch = make(teacher_weight=1.0), some()
+    alpha = model.attention(batch.regions, batch.tokens, batch.word_mask)
+    passes, _, sentences, steps = model._positions(batch.regions, batch.tokens, batch.word_mask)
+    expected = model._taught(passes[-1].alpha, batch, sentences, steps)
+    torch.testing.assert_close(teacher_loss(alpha, batch.attention, batch.attention_mask), expected)
+
+
+def test_the_revision_is_the_packages():
+    (revise,) = lift("revise", chapter="14_feedback")
+    model, batch = make(revisions=1), some()
+    values, mask = model._see(batch.regions)
+    hidden = torch.randn(3, model.hidden_size, dtype=torch.float64)
+    first, second = model.looks(hidden, values, mask)
+    energies = model._energies(hidden, values, mask)
+    words = model.embedding.weight[: model.vocabulary_size]
+    revised = revise(energies, values, first.logits.log_softmax(1), words, model.back.weight, model.gamma)
+    torch.testing.assert_close(revised.softmax(1), second.alpha)

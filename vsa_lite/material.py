@@ -22,8 +22,8 @@ from vsa_lite.data.downloads import cache_folder
 from vsa_lite.data.karpathy import load_flickr8k
 from vsa_lite.data.records import Dataset
 from vsa_lite.data.scenes import LABELS, make_scenes, make_single_things
-from vsa_lite.pipeline import train_alignment, train_captioner
-from vsa_lite.recipes import ALIGNMENT, CAPTIONS, SCENES_ALIGNMENT
+from vsa_lite.pipeline import train_alignment, train_attention, train_captioner
+from vsa_lite.recipes import ALIGNMENT, CAPTIONS, SCENES_ALIGNMENT, SCENES_ATTENTION
 from vsa_lite.regions.backbones import Backbone
 from vsa_lite.regions.features import extract_features
 from vsa_lite.regions.proposals import ProposedRegions
@@ -179,6 +179,24 @@ class Material:
                 ),
             )
         return load_checkpoint(path, "caption")
+
+    @cached_property
+    def attention(self) -> Checkpoint:
+        """A trained caption model with attention, which nobody has told where to look."""
+        path = self._ready("attention.safetensors")
+        if not path.exists():
+            save_checkpoint(path, self.train_attention())
+        return load_checkpoint(path, "attention")
+
+    def train_attention(self, targets: tuple | None = None, **extras: float) -> Checkpoint:
+        """A caption model with attention, made as :attr:`attention` is, with these settings of its own; not kept."""
+        epochs = {} if self.size == "scenes" else {"epochs": 4}
+        return train_attention(
+            *(self.dataset, self.store, self.vocabulary, SCENES_ATTENTION.model | extras),
+            TrainingConfig(**SCENES_ATTENTION.training | epochs),
+            targets=targets,
+            progress=self.size != "scenes",
+        )
 
     def _ready(self, name: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -218,6 +218,16 @@ def perplexity(model: MultimodalRNN, items: Pairs | RegionSnippets, batch_size: 
     return math.exp(total / words) if total / words < 700 else math.inf
 
 
+def _by_bleu(validation: Pairs) -> Callable[[MultimodalRNN], dict[str, float]]:
+    """What a model of whole pictures is chosen by."""
+
+    def validate(network: MultimodalRNN) -> dict[str, float]:
+        metrics = evaluate_captions(network, validation)
+        return {"bleu_4": metrics["bleu_4"], "perplexity": perplexity(network, validation)}
+
+    return validate
+
+
 def train_captioner(
     dataset: Dataset,
     store: FeatureStore,
@@ -244,29 +254,10 @@ def train_captioner(
         mirrored, folder, device, fabric, progress: as for :func:`train_alignment`.
     """
     pairs = Pairs(dataset.split("train"), store, vocabulary, 1, mirrored)
-    validation = Pairs(dataset.split("val"), store, vocabulary, regions=1)
-
-    def validate(network: MultimodalRNN) -> dict[str, float]:
-        metrics = evaluate_captions(network, validation)
-        return {"bleu_4": metrics["bleu_4"], "perplexity": perplexity(network, validation)}
-
-    return _train_rnn(
-        pairs,
-        pairs.feature_statistics(),
-        store,
-        vocabulary,
-        model,
-        training,
-        validate,
-        "bleu_4",
-        True,
-        {"dataset": dataset.name, "trained_on": "whole pictures", "mirrored": mirrored is not None},
-        word_vectors,
-        folder,
-        device,
-        fabric,
-        progress,
-    )
+    validate = _by_bleu(Pairs(dataset.split("val"), store, vocabulary, regions=1))
+    about = {"dataset": dataset.name, "trained_on": "whole pictures", "mirrored": mirrored is not None}
+    given = (pairs, pairs.feature_statistics(), store, vocabulary, model, training, validate, "bleu_4", True, about)
+    return _train_rnn(*given, word_vectors, folder, device, fabric, progress)
 
 
 def train_attention(
@@ -295,35 +286,12 @@ def train_attention(
             :func:`~vsa_lite.captioning.teacher.alignment_targets` gives it for the same pairs.
     """
     pairs = Pairs(dataset.split("train"), store, vocabulary, regions)
-    validation = Pairs(dataset.split("val"), store, vocabulary, regions)
-
-    def validate(network: MultimodalRNN) -> dict[str, float]:
-        metrics = evaluate_captions(network, validation)
-        return {"bleu_4": metrics["bleu_4"], "perplexity": perplexity(network, validation)}
-
-    return _train_rnn(
-        pairs if targets is None else TaughtPairs(pairs, *targets),
-        pairs.feature_statistics(),
-        store,
-        vocabulary,
-        model,
-        training,
-        validate,
-        "bleu_4",
-        True,
-        {
-            "dataset": dataset.name,
-            "trained_on": "whole pictures, with attention",
-            "taught": targets is not None,
-            "regions": regions,
-        },
-        word_vectors,
-        folder,
-        device,
-        fabric,
-        progress,
-        AttentionCaptioner,
-    )
+    validate = _by_bleu(Pairs(dataset.split("val"), store, vocabulary, regions))
+    about = {"dataset": dataset.name, "trained_on": "whole pictures, with attention", "regions": regions}
+    about |= {"taught": targets is not None}
+    items = pairs if targets is None else TaughtPairs(pairs, *targets)
+    given = (items, pairs.feature_statistics(), store, vocabulary, model, training, validate, "bleu_4", True, about)
+    return _train_rnn(*given, word_vectors, folder, device, fabric, progress, AttentionCaptioner)
 
 
 def train_region_captioner(

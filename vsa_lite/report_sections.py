@@ -80,6 +80,13 @@ SECTIONS = {
         "bleu_1",
         keep=("full-frame model",),
     ),
+    "scenes_attention": Section(
+        "Scenes: where does a writer look?",
+        "Caption models with attention, by what is added to it, beside their controls. Attention on the thing: the "
+        "share of it on regions that overlap the named thing by half, before the true words are said. Captions by beam 3.",
+        headline=("cider", "attention_mass", "grounding_iou50"),
+        keep=("attention", "+ teacher", "control: shuffled teacher", "taught by true boxes"),
+    ),
     "scenes_regions": Section(
         "Scenes: the region CNN, pretrained against random",
         "The same fine-tuning from weights that have seen single things, and from random ones.",

@@ -31,6 +31,7 @@ CAPTIONS = {
     "perplexity": "perplexity",
 }
 GROUNDING = {
+    "attention_mass": "attention on the thing",
     "grounding_iou50": "IoU ≥ 0.5",
     "grounding_upper_bound": "upper bound",
     "grounding_baseline_whole": "whole picture",
