@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from ipywidgets import IntSlider
 from matplotlib.figure import Figure
 
@@ -16,7 +17,7 @@ from vsa_lite.training import TrainingConfig
 def small(tmp_path, monkeypatch):
     """Scenes of a few pictures, models of one epoch; calls that make something are counted."""
     monkeypatch.setattr(material, "SCENES", {"train": 8, "val": 4, "test": 4})
-    for name in ("ALIGNMENT_TRAINING", "CAPTION_TRAINING"):
+    for name in ("ALIGNMENT_TRAINING", "CAPTION_TRAINING", "ATTENTION_TRAINING"):
         monkeypatch.setattr(material, name, TrainingConfig(epochs=1, batch_size=8))
     things, scenes = material.make_single_things, material.make_scenes
     monkeypatch.setattr(material, "make_single_things", lambda n: things(8))
@@ -24,7 +25,8 @@ def small(tmp_path, monkeypatch):
         material, "make_scenes", lambda train, val, test, seed=0: scenes(min(train, 8), val, test, seed)
     )
     made = []
-    for name in ("pretrain", "extract_features", "train_word2vec", "train_alignment", "train_captioner"):
+    trained = ("train_word2vec", "train_alignment", "train_captioner", "train_attention")
+    for name in ("pretrain", "extract_features", *trained):
         original = getattr(material, name)
 
         def counted(*arguments, name=name, original=original, **options):
@@ -39,15 +41,19 @@ def test_parts_are_made_once_and_read_after_that(small):
     new, made = small
     first = new()
     assert made == []
-    alignment, captions = first.alignment, first.captions
-    assert sorted(made) == ["extract_features", "pretrain", "train_alignment", "train_captioner", "train_word2vec"]
+    alignment, captions, attention = first.alignment, first.captions, first.attention
+    trained = ["train_alignment", "train_attention", "train_captioner", "train_word2vec"]
+    assert sorted(made) == ["extract_features", "pretrain", *trained]
     again = new()
     assert again.alignment.model.config == alignment.model.config
     assert again.captions.vocabulary.digest() == captions.vocabulary.digest()
+    assert torch.equal(again.attention.model.query.weight, attention.model.query.weight)
     assert again.store.provenance == first.store.provenance
     assert len(again.pairs("test")) == len(first.pairs("test")) > 0
     assert again.words.size == 64
-    assert len(made) == 5
+    assert len(made) == 6
+    again.train_attention()  # with settings of one's own: anew each time
+    assert made[6:] == ["train_attention"]
 
 
 def test_features_that_were_stopped_half_way_are_gone_on_with(small, tmp_path):

@@ -41,6 +41,7 @@ SCENES = {"train": 700, "val": 60, "test": 200}
 ALIGNMENT_TRAINING = TrainingConfig(epochs=6, learning_rate=5e-3, warmup=0.05, batch_size=50)
 CAPTION_MODEL = {"cell": "lstm", "hidden_size": 128, "dropout": 0.0}
 CAPTION_TRAINING = TrainingConfig(epochs=10, learning_rate=5e-3, weight_decay=0.3, batch_size=50)
+ATTENTION_TRAINING = TrainingConfig(epochs=4, learning_rate=5e-3, warmup=0.05, batch_size=50)
 
 
 @cache
@@ -190,11 +191,12 @@ class Material:
 
     def train_attention(self, targets: tuple | None = None, **extras: float) -> Checkpoint:
         """A caption model with attention, made as :attr:`attention` is, with these settings of its own; not kept."""
-        epochs = {} if self.size == "scenes" else {"epochs": 4}
+        photographs = TrainingConfig(**SCENES_ATTENTION.training | {"epochs": 4})
         return train_attention(
             *(self.dataset, self.store, self.vocabulary, SCENES_ATTENTION.model | extras),
-            TrainingConfig(**SCENES_ATTENTION.training | epochs),
+            ATTENTION_TRAINING if self.size == "scenes" else photographs,
             targets=targets,
+            choose_by="perplexity",
             progress=self.size != "scenes",
         )
 

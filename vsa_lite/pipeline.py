@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -269,13 +269,14 @@ def train_attention(
     *,
     regions: int | None = None,
     targets: tuple[Tensor, Tensor] | None = None,
+    choose_by: Literal["bleu_4", "perplexity"] = "bleu_4",
     word_vectors: WordVectors | None = None,
     folder: str | Path | None = None,
     device: torch.device | str = "cpu",
     fabric: Fabric | None = None,
     progress: bool = True,
 ) -> Checkpoint:
-    """Train a caption model with attention, choosing the epoch by BLEU-4 of greedy sentences on validation.
+    """Train a caption model with attention, choosing the epoch on validation.
 
     Args:
         dataset, store, vocabulary, training, word_vectors, folder, device, fabric, progress: as for
@@ -284,13 +285,16 @@ def train_attention(
         regions: look only at the first so many.
         targets: what a teacher says of every training pair, and of which words: as
             :func:`~vsa_lite.captioning.teacher.alignment_targets` gives it for the same pairs.
+        choose_by: what the best epoch is best in: BLEU-4 of greedy sentences, or perplexity, where there are so few
+            pictures that BLEU-4 is chance.
     """
     pairs = Pairs(dataset.split("train"), store, vocabulary, regions)
     validate = _by_bleu(Pairs(dataset.split("val"), store, vocabulary, regions))
     about = {"dataset": dataset.name, "trained_on": "whole pictures, with attention", "regions": regions}
     about |= {"taught": targets is not None}
     items = pairs if targets is None else TaughtPairs(pairs, *targets)
-    given = (items, pairs.feature_statistics(), store, vocabulary, model, training, validate, "bleu_4", True, about)
+    metric = (choose_by, choose_by == "bleu_4")
+    given = (items, pairs.feature_statistics(), store, vocabulary, model, training, validate, *metric, about)
     return _train_rnn(*given, word_vectors, folder, device, fabric, progress, AttentionCaptioner)
 
 

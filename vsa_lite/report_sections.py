@@ -82,7 +82,7 @@ SECTIONS = {
     ),
     "scenes_attention": Section(
         "Scenes: where does a writer look?",
-        "Caption models with attention, by what is added to it, beside their controls. Attention on the thing: its share "
+        "Caption models with attention, by what is added, beside their controls. Attention on the thing: its share "
         "on regions that overlap the named thing by half, before the true words are said. Captions by beam 3.",
         headline=("cider", "attention_mass", "grounding_iou50"),
         keep=("attention", "+ teacher", "control: shuffled teacher", "taught by true boxes"),
