@@ -100,7 +100,7 @@ COMMANDS = [
     ["data", "scenes"],
     ["extract"],
     ["train"],
-    *(["train", kind] for kind in ("words", "region-cnn", "alignment", "captions", "region-captions")),
+    *(["train", kind] for kind in ("words", "region-cnn", "alignment", "captions", "attention", "region-captions")),
     ["evaluate"],
     ["align"],
     ["caption"],
@@ -281,6 +281,23 @@ def test_evaluate_captions_with_several_beams(work, tmp_path, capsys):
     ]
     assert all("novel_share" in run["metrics"] for run in load_runs(results))
     assert capsys.readouterr().out.split("\n")[0].split() == ["beam", "1", "beam", "3"]
+
+
+def test_attention_is_trained_taught_measured_and_writes(work, tmp_path, capsys):
+    out, features = tmp_path / "attention.safetensors", work / "features"
+    train = ["train", "attention", DATA, features, "--out", out, *COMMON]
+    assert run(*train, "--alignment", work / "alignment.safetensors", "--revisions", 1) == 0
+    made = load_checkpoint(out, "attention")
+    assert made.model.extras["teacher_weight"] == 0.3
+    assert made.model.extras["revisions"] == 1
+    assert made.provenance["taught"]
+    assert run("evaluate", out, DATA, features, "--beam", 2, "--grounding") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^bleu_4 +[\d.]+ +nan$", printed, re.MULTILINE)
+    assert re.search(r"^grounding_iou50 +nan +[\d.]+$", printed, re.MULTILINE)
+    photo = ["caption", work / "scene.png", "--model", out, *backbone(work), "--out", tmp_path / "c.svg"]
+    assert run(*photo, "--beam", 2) == 0
+    assert (tmp_path / "c.svg").exists()
 
 
 def test_both_caption_models_write_about_regions(tmp_path, work, monkeypatch, capsys):
@@ -643,6 +660,10 @@ def failing_commands(work: Path, folder: Path, own: str) -> dict[str, tuple[list
         ),
         "no devices": ([*train, "--devices", 0], "--devices and --nodes must be at least 1, got 0 and 1"),
         "no words": ([*train, "--words", "gone.txt"], "no file of word vectors at gone.txt"),
+        "a lesson without a teacher": (
+            ["train", "attention", DATA, features, "--out", folder / "t", "--teacher-weight", 1],
+            "--teacher-weight without a teacher: give --alignment",
+        ),
         "learning rate": ([*train, "--learning-rate", 0], "learning_rate must be above 0 and finite, got 0.0"),
         "out is a folder": ([*train[:-1], folder], "--out must be a file"),
         "a state that is none": ([*train[:-1], folder / "odd", "--restart"], "holds more than a training state"),

@@ -68,12 +68,12 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     write_tensors(path, tensors, header)
 
 
-def load_checkpoint(path: str | Path, kind: str | None = None) -> Checkpoint:
+def load_checkpoint(path: str | Path, *kind: str) -> Checkpoint:
     """Read a checkpoint.
 
     Args:
         path: a file written by :func:`save_checkpoint`.
-        kind: the kind of model that is wanted, "alignment" or "caption"; None takes any.
+        kind: kinds of model that are wanted, of "alignment", "caption" and "attention"; none takes any.
 
     Raises:
         CheckpointError: if it is missing, no checkpoint (a pickle, for instance), damaged, or of another kind.
@@ -99,8 +99,9 @@ def load_checkpoint(path: str | Path, kind: str | None = None) -> Checkpoint:
     kinds = _kinds()
     if header.get("kind") not in kinds:
         raise CheckpointError(f"{path} holds a {header.get('kind')!r}; known are {', '.join(kinds)}")
-    if kind is not None and header["kind"] != kind:
-        raise CheckpointError(f"{path} holds a model of the kind {header['kind']!r}, wanted {kind!r}")
+    if kind and header["kind"] not in kind:
+        wanted = " or ".join(map(repr, kind))
+        raise CheckpointError(f"{path} holds a model of the kind {header['kind']!r}, wanted {wanted}")
     try:
         with torch.random.fork_rng():  # the first weights are drawn at random, and then replaced
             model = kinds[header["kind"]].from_config(json.loads(header["config"]))

@@ -14,7 +14,7 @@ from vsa_lite.cli_help import (
     add_data_argument,
     add_device_option,
 )
-from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, CAPTION_RECIPES
+from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, ATTENTION_RECIPES, CAPTION_RECIPES
 from vsa_lite.recipes import Recipe
 
 ABOUT = """Words find their regions, and pictures find their sentences.
@@ -214,6 +214,29 @@ def _add_train(commands) -> None:
 
     command = add_command(
         kinds,
+        "attention",
+        "train a caption model that looks at the regions anew before each word",
+        "cli_train:attention",
+        "vsa-lite train attention scenes runs/features --alignment runs/alignment.safetensors "
+        "--out runs/attention.safetensors",
+        f"{_recipes_in_words(ATTENTION_RECIPES)}\n\n{DATA_HELP}",
+        resumes=True,
+    )
+    add_data_argument(command)
+    command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
+    command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
+    command.add_argument(
+        "--alignment", metavar="CHECKPOINT", help="of `vsa-lite train alignment`: it teaches where to look"
+    )
+    command.add_argument("--teacher-weight", type=float, metavar="X", help="of its lessons in the loss (default: 0.3)")
+    command.add_argument(
+        "--revisions", type=int, default=0, metavar="N", help="times that its words revise where it looks (default: 0)"
+    )
+    _add_recipe_options(command, ATTENTION_RECIPES, "quick")
+    _add_minimum_count(command)
+
+    command = add_command(
+        kinds,
         "region-captions",
         "train the multimodal RNN to write about regions, from what a trained alignment found in the sentences",
         "cli_train:region_captions",
@@ -316,7 +339,9 @@ def _add_caption(commands) -> None:
         f"{PROPOSALS_HELP}",
     )
     command.add_argument("photo", metavar="PHOTO", help="a picture file")
-    command.add_argument("--model", required=True, metavar="CHECKPOINT", help="of `vsa-lite train captions`")
+    command.add_argument(
+        "--model", required=True, metavar="CHECKPOINT", help="of `vsa-lite train captions` or `train attention`"
+    )
     more = command.add_mutually_exclusive_group()
     more.add_argument("--regions", metavar="CHECKPOINT", help="of `train region-captions`: write about regions as well")
     more.add_argument("--alignment", metavar="CHECKPOINT", help="of `train alignment`: show the sentence's regions")

@@ -124,6 +124,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
             columns[""] |= evaluate_grounding(checkpoint.model, pairs, arguments.beta)
     else:
         columns = _evaluate_captions(arguments, checkpoint, dataset, store, split)
+        if arguments.grounding:  # of the attention, at the words that people wrote
+            pairs = Pairs(split, store, checkpoint.vocabulary, regions)
+            columns["attention"] = evaluate_grounding(checkpoint.model, pairs, arguments.beta)
     _print_table(columns)
     if arguments.record:
         _record(arguments, checkpoint, store.provenance, columns, dataset.name)
@@ -131,9 +134,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
 def _check_options(arguments: argparse.Namespace, kind: str) -> None:
     """Refuse options that mean nothing for this kind of model."""
-    foreign = {"beam": [1], "on": None} if kind == "alignment" else {"grounding": False, "beta": None}
+    foreign = {
+        "alignment": {"beam": [1], "on": None},
+        "caption": {"grounding": False, "beta": None},
+        "attention": {"on": None},
+    }[kind]
     given = [f"--{name}" for name, default in foreign.items() if getattr(arguments, name) != default]
-    if kind == "alignment" and arguments.beta is not None and not arguments.grounding:
+    if kind != "caption" and arguments.beta is not None and not arguments.grounding:
         given.append("--beta without --grounding")
     if given:
         raise ValueError(f"{', '.join(given)} means nothing for a model of the kind {kind!r}: leave it out")
@@ -155,7 +162,7 @@ def _evaluate_captions(arguments, checkpoint: Checkpoint, dataset: Dataset, stor
             candidates = write_captions(model, vocabulary, there.features, beam)
             columns[f"beam {beam}"] = caption_metrics(candidates, there.references, with_meteor=meteor)
         return columns
-    pairs = Pairs(split, store, vocabulary, regions=1)
+    pairs = Pairs(split, store, vocabulary, checkpoint.provenance["regions"])
     trained_on = [record for record in dataset if record.split == "train"]
     training = known_sentences(Dataset(dataset.name, trained_on), vocabulary) if trained_on else None
     for beam in arguments.beam:

@@ -20,6 +20,7 @@ from vsa_lite.data.batches import Batch
 from vsa_lite.data.images import open_image
 from vsa_lite.data.records import Dataset, Record
 from vsa_lite.figures import Picture, show_alignment, show_captions, show_regions
+from vsa_lite.pipeline import seen_by
 from vsa_lite.regions.features import extract_features
 from vsa_lite.viewer import AlignmentViewer
 
@@ -132,7 +133,7 @@ def caption(arguments: argparse.Namespace) -> None:
     if arguments.show < 1:
         raise ValueError(f"--show must be at least 1, got {arguments.show}")
     out = _out(arguments, "captioned", pages=False)
-    checkpoint = load_checkpoint(arguments.model, "caption")
+    checkpoint = load_checkpoint(arguments.model, "caption", "attention")
     if checkpoint.provenance.get("trained_on", "").startswith("regions"):
         raise ValueError(
             f"{arguments.model} writes about regions: give it as --regions, and a caption model as --model"
@@ -143,7 +144,8 @@ def caption(arguments: argparse.Namespace) -> None:
     if second:
         check_same_features(second.provenance["features"], made, more, arguments.model)
     features, mask, boxes = photograph_features(arguments.photo, arguments, made, arguments.model)
-    words = _write(checkpoint, features[:, 0], arguments.beam)[0]
+    seen = seen_by(checkpoint.model, features[:, : checkpoint.provenance.get("regions")])
+    words = _write(checkpoint, seen, arguments.beam)[0]
     sentence, image = " ".join(words), open_image(arguments.photo)
     print(sentence or "(the model wrote no word)")
     if arguments.regions:

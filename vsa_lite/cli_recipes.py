@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from vsa_lite.recipes import ALIGNMENT, CAPTIONS, SCENES_ALIGNMENT, SCENES_CAPTIONS, Recipe
+from vsa_lite.recipes import (
+    ALIGNMENT,
+    ATTENTION,
+    CAPTIONS,
+    SCENES_ALIGNMENT,
+    SCENES_ATTENTION,
+    SCENES_CAPTIONS,
+    Recipe,
+)
 
 ALIGNMENT_RECIPES: dict[str, Recipe] = ALIGNMENT | {"scenes": SCENES_ALIGNMENT}
+ATTENTION_RECIPES: dict[str, Recipe] = ATTENTION | {"scenes": SCENES_ATTENTION}
 CAPTION_RECIPES: dict[str, Recipe] = CAPTIONS | {"scenes": SCENES_CAPTIONS}
 
 

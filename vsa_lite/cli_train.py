@@ -11,11 +11,18 @@ import torch
 
 from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.captioning.regions import RegionSnippets
+from vsa_lite.captioning.teacher import alignment_targets
 from vsa_lite.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from vsa_lite.cli_options import check_same_features, device_from, fabric_from, load_data, open_store, set_threads
-from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, CAPTION_RECIPES, recipe_name
+from vsa_lite.cli_recipes import ALIGNMENT_RECIPES, ATTENTION_RECIPES, CAPTION_RECIPES, recipe_name
 from vsa_lite.data.records import Dataset
-from vsa_lite.pipeline import infer_snippets, train_alignment, train_captioner, train_region_captioner
+from vsa_lite.pipeline import (
+    infer_snippets,
+    train_alignment,
+    train_attention,
+    train_captioner,
+    train_region_captioner,
+)
 from vsa_lite.recipes import Recipe
 from vsa_lite.regions.store import FeatureStore
 from vsa_lite.training import TrainingConfig
@@ -146,14 +153,15 @@ def _begin(arguments: argparse.Namespace, recipes: dict[str, Recipe]) -> _Start:
     return _Start(dataset, store, recipe, training, how)
 
 
-def _words_and_mirror(
-    arguments: argparse.Namespace, start: _Start
-) -> tuple[Vocabulary, WordVectors | None, FeatureStore | None]:
-    """The vocabulary, and where they are given, word vectors and the features of mirrored pictures."""
+def _words(arguments: argparse.Namespace, start: _Start) -> tuple[Vocabulary, WordVectors | None]:
+    """The vocabulary, and word vectors where they are given."""
     vocabulary = Vocabulary.from_dataset(start.dataset, arguments.minimum_count)
-    vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
-    mirrored = open_store(arguments.mirrored, start.dataset, arguments.data_seed) if arguments.mirrored else None
-    return vocabulary, vectors, mirrored
+    return vocabulary, load_word_vectors(arguments.words, vocabulary) if arguments.words else None
+
+
+def _mirror(arguments: argparse.Namespace, start: _Start) -> FeatureStore | None:
+    """The features of mirrored pictures where they are given."""
+    return open_store(arguments.mirrored, start.dataset, arguments.data_seed) if arguments.mirrored else None
 
 
 def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, start: _Start, **more) -> None:
@@ -173,7 +181,7 @@ def _write(arguments: argparse.Namespace, checkpoint: Checkpoint, start: _Start,
 def alignment(arguments: argparse.Namespace) -> None:
     """`train alignment`."""
     start = _begin(arguments, ALIGNMENT_RECIPES)
-    vocabulary, vectors, mirrored = _words_and_mirror(arguments, start)
+    vocabulary, vectors = _words(arguments, start)
     checkpoint = train_alignment(
         start.dataset,
         start.store,
@@ -182,7 +190,7 @@ def alignment(arguments: argparse.Namespace) -> None:
         start.recipe.model,
         start.training,
         regions=start.recipe.regions,
-        mirrored=mirrored,
+        mirrored=_mirror(arguments, start),
         **start.how,
     )
     _write(arguments, checkpoint, start)
@@ -191,7 +199,7 @@ def alignment(arguments: argparse.Namespace) -> None:
 def captions(arguments: argparse.Namespace) -> None:
     """`train captions`."""
     start = _begin(arguments, CAPTION_RECIPES)
-    vocabulary, vectors, mirrored = _words_and_mirror(arguments, start)
+    vocabulary, vectors = _words(arguments, start)
     checkpoint = train_captioner(
         start.dataset,
         start.store,
@@ -199,7 +207,38 @@ def captions(arguments: argparse.Namespace) -> None:
         start.recipe.model,
         start.training,
         word_vectors=vectors,
-        mirrored=mirrored,
+        mirrored=_mirror(arguments, start),
+        **start.how,
+    )
+    _write(arguments, checkpoint, start)
+
+
+def attention(arguments: argparse.Namespace) -> None:
+    """`train attention`: with an alignment, by what it says about every training sentence."""
+    if arguments.teacher_weight is not None and not arguments.alignment:
+        raise ValueError("--teacher-weight without a teacher: give --alignment")
+    start = _begin(arguments, ATTENTION_RECIPES)
+    vocabulary, vectors = _words(arguments, start)
+    regions, extras, targets = start.recipe.regions, {"revisions": arguments.revisions}, None
+    if arguments.alignment:
+        teacher = load_checkpoint(arguments.alignment, "alignment")
+        made = teacher.provenance["features"]
+        check_same_features(start.store.provenance, made, arguments.features, arguments.alignment)
+        regions = teacher.provenance.get("regions")  # those that the teacher knows
+        vocabulary = teacher.vocabulary
+        targets = alignment_targets(
+            teacher.model, Pairs(start.dataset.split("train"), start.store, vocabulary, regions)
+        )
+        extras["teacher_weight"] = 0.3 if arguments.teacher_weight is None else arguments.teacher_weight
+    checkpoint = train_attention(
+        start.dataset,
+        start.store,
+        vocabulary,
+        start.recipe.model | extras,
+        start.training,
+        regions=regions,
+        targets=targets,
+        word_vectors=vectors,
         **start.how,
     )
     _write(arguments, checkpoint, start)

@@ -83,6 +83,15 @@ CAPTIONS: dict[str, Recipe] = {
     ),
 }
 
+ATTENTION: dict[str, Recipe] = {
+    "quick": Recipe(
+        "an LSTM of 512 with attention over the best regions; eight passes with Adam",
+        {"hidden_size": 512, "dropout": 0.5},
+        {"optimiser": "adam", "learning_rate": 1e-3, "epochs": 8, "warmup": 0.05},
+        12,
+    )
+}
+
 # scenes: small and quick, for two cores
 SCENES_ALIGNMENT = Recipe(
     "sentences of unit length, contrastive loss",

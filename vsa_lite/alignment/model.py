@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from vsa_lite.alignment.cross_attention import SHARPNESS
 from vsa_lite.alignment.losses import contrastive_loss, hardest_negative_loss, structured_loss
-from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores, own_products
+from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores, check_choice, own_products
 from vsa_lite.data.batches import Batch
 from vsa_lite.distributed import gather_rows, pad_to_longest
 from vsa_lite.words.brnn import BRNN
@@ -31,7 +32,8 @@ class AlignmentConfig:
         hidden_size: of the BRNN.
         word_size: of the word vectors x_t.
         train_words: let W_w learn; in the paper it stays fixed.
-        score: "max" (eq. 8) or "sum" (eq. 7).
+        score: "max" (eq. 8), "sum" (eq. 7), or, with unit vectors and the normalisation "mean", "text_to_image" or
+            "image_to_text" (stacked cross attention).
         normalisation: "sum" as printed, "mean", or "smooth".
         unit_vectors: scale v_i and s_t to length 1 (then v . s is a cosine), and let s_t be negative: without the last
             ReLU. False as printed.
@@ -63,10 +65,9 @@ class AlignmentConfig:
         for name in ("vocabulary_size", "feature_size", "embedding_size", "hidden_size", "word_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.score not in ("max", "sum"):
-            raise ValueError(f"score must be 'max' (eq. 8) or 'sum' (eq. 7), got {self.score!r}")
-        if self.normalisation not in ("sum", "mean", "smooth"):
-            raise ValueError(f"normalisation must be 'sum', 'mean' or 'smooth', got {self.normalisation!r}")
+        check_choice(self.score, self.normalisation)
+        if self.score in SHARPNESS and (self.unit_sentences or not self.unit_vectors):
+            raise ValueError(f"the score {self.score!r} needs unit_vectors=True and unit_sentences=False")
         if self.loss not in ("structured", "hardest", "contrastive"):
             raise ValueError(f"loss must be 'structured', 'hardest' or 'contrastive', got {self.loss!r}")
         if not 0 <= self.dropout < 1:

@@ -13,10 +13,23 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Score = Literal["max", "sum"]
+from vsa_lite.alignment.cross_attention import SHARPNESS, cross_attention_scores
+
+Score = Literal["max", "sum", "text_to_image", "image_to_text"]
 Normalisation = Literal["sum", "mean", "smooth"]
 
 SMOOTHING = 10.0  # `smooth`: words + 10 in the denominator
+
+
+def check_choice(score: Score, normalisation: Normalisation) -> None:
+    """Raise a ValueError for a score or a normalisation that is not known, or where they do not go together."""
+    if score not in ("max", "sum", *SHARPNESS):
+        names = "'max' (eq. 8), 'sum' (eq. 7), 'text_to_image' or 'image_to_text' (cross attention)"
+        raise ValueError(f"score must be {names}, got {score!r}")
+    if normalisation not in ("sum", "mean", "smooth"):
+        raise ValueError(f"normalisation must be 'sum', 'mean' or 'smooth', got {normalisation!r}")
+    if score in SHARPNESS and normalisation != "mean":
+        raise ValueError(f"the score {score!r} is a mean: set normalisation to 'mean', got {normalisation!r}")
 
 
 def region_word_products(
@@ -55,7 +68,8 @@ def alignment_scores(
         region_mask: True where a region is real; every picture needs at least one.
         words: s, the embedded words; float.
         word_mask: True where a word is real; every sentence needs at least one.
-        score: "max" (eq. 8) or "sum" (eq. 7).
+        score: "max" (eq. 8) or "sum" (eq. 7); "text_to_image" or "image_to_text" for
+            :func:`~vsa_lite.alignment.cross_attention.cross_attention_scores`, which are means.
         normalisation: "sum" as printed; "mean" divides by the number of words; "smooth" by that number + 10, so that
             one-word sentences do not score too high.
 
@@ -67,15 +81,14 @@ def alignment_scores(
 
     Source: Karpathy and Fei-Fei 2015, eq. 7 and 8.
     """
-    if score not in ("max", "sum"):
-        raise ValueError(f"score must be 'max' (eq. 8) or 'sum' (eq. 7), got {score!r}")
-    if normalisation not in ("sum", "mean", "smooth"):
-        raise ValueError(f"normalisation must be 'sum', 'mean' or 'smooth', got {normalisation!r}")
+    check_choice(score, normalisation)
     for name, mask in (("picture", region_mask), ("sentence", word_mask)):
         empty = (~mask.any(1)).nonzero().flatten().tolist()
         if empty:
             part = "region" if name == "picture" else "word"
             raise ValueError(f"{name} {empty[0]} has no {part}: leave it out of the batch")
+    if score in SHARPNESS:
+        return cross_attention_scores(regions, region_mask, words, word_mask, score)
     padding, lengths = None if region_mask.all() else region_mask, word_mask.sum(1)
     return normalised(packed_scores(regions, padding, words[word_mask], lengths, score), lengths, normalisation)
 

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores, normalised, packed_scores
+from vsa_lite.alignment.cross_attention import SHARPNESS, cross_attention_scores
+from vsa_lite.alignment.scores import Normalisation, Score, check_choice, normalised, packed_scores
 
 RECALLS = (1, 5, 10)
 BLOCK = 8_000_000  # numbers that one block may take
@@ -84,10 +85,17 @@ def score_all(
         if not mask.any(1).all():  # here, since a block would give its own number
             k = int((~mask.any(1)).nonzero()[0])
             raise ValueError(f"{name} {k} has no {'region' if name == 'picture' else 'word'}: leave it out")
-    if score not in ("max", "sum") or normalisation not in ("sum", "mean", "smooth"):
-        return alignment_scores(regions, region_mask, words, word_mask, score, normalisation)  # which names the choice
+    check_choice(score, normalisation)
     # summed in at least single precision, as there
     scores = regions.new_empty(len(regions), len(words), dtype=torch.promote_types(regions.dtype, torch.float32))
+    if score in SHARPNESS:
+        rows = max(1, BLOCK // (regions.shape[1] * words.shape[1] * 100))
+        for first in range(0, len(regions), rows):
+            for start in range(0, len(words), 100):
+                here, some = slice(first, first + rows), slice(start, start + 100)
+                part = regions[here], region_mask[here], words[some], word_mask[some]
+                scores[here, some] = cross_attention_scores(*part, score)
+        return scores
     padding = None if region_mask.all() else region_mask
     counts = word_mask.sum(1)
     step = max(1, 2000 // regions.shape[1])  # images

@@ -165,14 +165,18 @@ def finish_index(
         progress: show a bar.
 
     Raises:
-        ValueError: for probes below 1, a kind that is not known, or one that has more to learn than there is to learn
-            from.
+        ValueError: for probes below 1, a score of cross attention, a kind that is not known, or one that has more to
+            learn than there is to learn from.
         StoreError: without vectors.
         ImportError: without FAISS.
     """
     path = Path(path)
     if probes is not None and probes < 1:
         raise ValueError(f"probes must be at least 1, got {probes}")
+    if score not in ("max", "sum"):
+        raise ValueError(
+            f"an index holds what one word gives a picture, by eq. 7 or 8; the score {score!r} has no such"
+        )
     vectors = FeatureStore(path / "vectors")
     number = re.fullmatch(r"codewords(\d+)", kind)
     lists = int(found[1]) if (found := re.match(r"IVF(\d+)", kind)) else 0

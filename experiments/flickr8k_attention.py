@@ -1,0 +1,121 @@
+"""Attention on photographs: captions of Flickr8k's test split, and where the attention was on COCO's photographs.
+
+    python experiments/flickr8k_attention.py FEATURES --alignment CHECKPOINT --out FOLDER --seeds 0
+
+FEATURES and CHECKPOINT come from `vsa-lite extract` and `vsa-lite train alignment` (experiments/flickr8k_pipeline.py
+makes both); the checkpoint teaches, and brings the vocabulary and the number of regions. Data from VSA_LITE_DATA. With
+--coco FOLDER, region features of COCO's photographs that experiments/coco_grounding.py made with the same backbone, the
+attention at their nouns is compared with true boxes. Writes results/flickr8k_attention.json and, into the folder of
+--out, the checkpoint and the training state of each variant and seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+
+from vsa_lite.alignment.pairs import Pairs
+from vsa_lite.captioning.teacher import alignment_targets
+from vsa_lite.checkpoints import load_checkpoint, save_checkpoint
+from vsa_lite.cli_options import check_same_features
+from vsa_lite.data.coco import link_category_nouns, load_coco
+from vsa_lite.data.karpathy import load_flickr8k
+from vsa_lite.evaluation.attention import attention_mass
+from vsa_lite.evaluation.grounding import evaluate_grounding
+from vsa_lite.pipeline import evaluate_captions, known_sentences, perplexity, train_attention
+from vsa_lite.recipes import ATTENTION
+from vsa_lite.regions.store import FeatureStore
+from vsa_lite.results import record_run
+from vsa_lite.training import TrainingConfig
+
+RESULTS = Path(__file__).parent.parent / "results" / "flickr8k_attention.json"
+TAUGHT = {"teacher_weight": 0.3}
+VARIANTS: dict[str, tuple[dict, bool]] = {  # what is changed, and whether the alignment teaches
+    "attention": ({}, False),
+    "+ teacher": (TAUGHT, True),
+    "+ teacher, revision": (TAUGHT | {"revisions": 1}, True),
+}
+BEAMS = (1, 3, 7)
+
+
+def coco_pairs(store: Path, vocabulary, regions: int | None, made: dict) -> Pairs:
+    """COCO's photographs with sentences whose nouns are linked to true boxes."""
+    coco = Path(os.environ["VSA_LITE_DATA"]) / "coco"
+    files = (coco / "annotations" / f"{name}_val2017.json" for name in ("instances", "captions"))
+    features = FeatureStore(store)
+    if features.provenance["weights"] != made["weights"]:
+        raise SystemExit(f"{store} was made by other weights than the model's features")
+    dataset = link_category_nouns(load_coco(*files, coco / "val2017", split="test"))
+    return Pairs(dataset, features, vocabulary, regions)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("features", type=Path, help="feature store of Flickr8k")
+    parser.add_argument("--alignment", type=Path, required=True, help="checkpoint of the teacher")
+    parser.add_argument("--run", choices=VARIANTS, nargs="+", default=list(VARIANTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--coco", type=Path, help="feature store of COCO's photographs")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoints and the training states")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    dataset = load_flickr8k(Path(os.environ["VSA_LITE_DATA"]) / "flickr8k")
+    store, teacher = FeatureStore(arguments.features), load_checkpoint(arguments.alignment, "alignment")
+    made = teacher.provenance["features"]
+    check_same_features(store.provenance, made, str(arguments.features), str(arguments.alignment))
+    vocabulary, regions = teacher.vocabulary, teacher.provenance.get("regions")
+    train, test = (Pairs(dataset.split(name), store, vocabulary, regions) for name in ("train", "test"))
+    coco = coco_pairs(arguments.coco, vocabulary, regions, made) if arguments.coco else None
+    seen = known_sentences(dataset.split("train"), vocabulary)
+    recipe, targets = ATTENTION["quick"], None
+    for name in arguments.run:
+        extras, is_taught = VARIANTS[name]
+        if is_taught and targets is None:
+            targets = alignment_targets(teacher.model, train)
+        for seed in arguments.seeds:
+            folder = arguments.out / f"{name.replace('+ ', '').replace(', ', '-')}-{seed}"
+            checkpoint = train_attention(
+                *(dataset, store, vocabulary, recipe.model | extras),
+                TrainingConfig(**recipe.training, seed=seed),
+                regions=regions,
+                targets=targets if is_taught else None,
+                folder=folder,
+                device=arguments.device,
+            )
+            save_checkpoint(folder / "attention.safetensors", checkpoint)
+            model, seconds = checkpoint.model.to(arguments.device), checkpoint.metrics["seconds"]
+            common = {"perplexity": perplexity(model, test), "minutes": seconds / 60}
+            common["million_parameters"] = sum(part.numel() for part in model.parameters()) / 1e6
+            if coco is not None:
+                common |= {"attention_mass": attention_mass(model, coco), **evaluate_grounding(model, coco)}
+            for beam in BEAMS:
+                run = record_run(
+                    RESULTS,
+                    what=f"{name}, beam {beam}",
+                    dataset="flickr8k",
+                    split="test",
+                    backbone=store.provenance["backbone"],
+                    regions=f"best {regions} of the store's",
+                    config={
+                        "about": recipe.about,
+                        "beam_size": beam,
+                        "model": model.config_dict(),
+                        "training": recipe.training,
+                        "teacher": "alignment" if is_taught else "none",
+                        "grounding": "COCO val2017, 79 photographs" if coco is not None else "none",
+                        "features": store.provenance,
+                    },
+                    seed=seed,
+                    metrics=evaluate_captions(model, test, beam, seen) | common,
+                    seconds=seconds,
+                )
+                print(name, seed, beam, run["metrics"], flush=True)
+
+
+if __name__ == "__main__":
+    main()
