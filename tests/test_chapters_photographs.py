@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from answers.photographs import pillows
 from PIL import Image
 from test_chapters import definitions
-from test_checks_photographs import pillows
 
 from vsa_lite.data.karpathy import load_karpathy
 

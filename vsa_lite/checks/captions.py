@@ -15,6 +15,7 @@ from torch import Tensor
 from vsa_lite.captioning.decoding import beam_search, greedy
 from vsa_lite.captioning.regions import region_pairs
 from vsa_lite.captioning.rnn import END, MultimodalRNN
+from vsa_lite.checks import self_check
 from vsa_lite.evaluation.captions import bleu
 
 
@@ -42,6 +43,7 @@ def _explain(got: object, wrong: dict[str, object], otherwise: str) -> None:
     raise AssertionError(otherwise)
 
 
+@self_check
 def check_inputs_and_targets(function: Callable) -> None:
     """Chapter 10: `function(tokens, word_mask, start)` gives what is read, what is to be guessed, and what is real.
 
@@ -50,7 +52,7 @@ def check_inputs_and_targets(function: Callable) -> None:
     """
     tokens = torch.tensor([[3, 1, 2], [2, 2, 0], [1, 0, 0]])
     mask = tokens > 0
-    result = function(tokens.clone(), mask.clone(), 5)
+    result = function(tokens, mask, 5)
     _several(result, 3, "three things are wanted: read, guess, real")
     read, guess, real = result
     steps = torch.tensor([[True, True, True, True], [True, True, True, False], [True, True, False, False]])
@@ -70,6 +72,7 @@ def check_inputs_and_targets(function: Callable) -> None:
     print("right: START is read first, END is guessed last, padding counts nowhere")
 
 
+@self_check
 def check_step(function: Callable) -> None:
     """Chapter 10: `function(m, words, past, picture)` gives h_t from weights m, as printed in the paper.
 
@@ -102,6 +105,7 @@ def check_step(function: Callable) -> None:
     print("right: one step, as printed")
 
 
+@self_check
 def check_cross_entropy(function: Callable) -> None:
     """Chapter 10: `function(log_y, guess, real)` gives the mean over real words of -log y_t(w_t).
 
@@ -136,6 +140,7 @@ def check_cross_entropy(function: Callable) -> None:
     print("right: the mean of a real word; its exponential is the perplexity")
 
 
+@self_check
 def check_temper(function: Callable) -> None:
     """Chapter 11: `function(log_probabilities, temperature)` gives the probabilities that are drawn from.
 
@@ -145,7 +150,7 @@ def check_temper(function: Callable) -> None:
     log_y = torch.randn(3, 6, generator=torch.Generator().manual_seed(2)).log_softmax(1)
     for tau in (1.0, 0.5, 2.0):
         wanted = (log_y / tau).softmax(1)
-        got = function(log_y.clone(), tau)
+        got = function(log_y, tau)
         _shape(got, wanted, "the probabilities")
         if not _same(got, wanted):
             wrong = {
@@ -170,6 +175,7 @@ def lively_writer(words: int = 8, size: int = 5, seed: int = 0) -> tuple[Multimo
     return model, torch.randn(12, size, generator=generator)
 
 
+@self_check
 def check_beam(function: Callable) -> None:
     """Chapter 11: `function(model, features, beam_size, max_length)`, one picture [1, d], gives (words, log P).
 
@@ -201,6 +207,7 @@ def check_beam(function: Callable) -> None:
     print("right: beam 1 is greedy, and beam 3 finds what the package finds")
 
 
+@self_check
 def check_bleu(function: Callable) -> None:
     """Chapter 11: `function(candidates, references, n)` gives BLEU-n of the whole set, in percent.
 
@@ -241,6 +248,7 @@ def _closest(candidates: list, references: list) -> int:
     return sum(min((abs(len(p) - len(c)), len(p)) for p in people)[1] for c, people in pairs)
 
 
+@self_check
 def check_cut(function: Callable) -> None:
     """Chapter 12: `function(words, path, minimum)` cuts a sentence into [(region, [words]), ...].
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import roi_align
 
+from vsa_lite.checks import self_check
 from vsa_lite.regions.backbones import Transform
 from vsa_lite.regions.boxes import box_area, box_iou, non_maximum_suppression
 from vsa_lite.regions.proposals import GridWindows, select_regions
@@ -30,6 +31,7 @@ def _expect(name: str, got: object, wanted: Tensor, mistakes: Mapping[str, Tenso
     raise AssertionError(f"{name}: the shape is right, but a number is off by {off:.3g}; {what}")
 
 
+@self_check
 def check_normalise(normalise: Callable) -> None:
     """Try `normalise(pixels, mean, std)`: bytes [n, height, width, 3] to the network's input [n, 3, height, width]."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
@@ -51,6 +53,7 @@ def check_normalise(normalise: Callable) -> None:
     print("normalise is right: the same numbers as Transform.normalise.")
 
 
+@self_check
 def check_convolve(convolve: Callable) -> None:
     """Try `convolve(picture, kernel)`: [channels, height, width] and [channels, 3, 3] to [height - 2, width - 2]."""
     generator = torch.Generator().manual_seed(0)
@@ -78,6 +81,7 @@ def _random_boxes(count: int, generator: torch.Generator, largest: float = 0.5) 
     return torch.cat([corner, corner + side], 1)
 
 
+@self_check
 def check_iou(iou: Callable) -> None:
     """Try `iou(a, b)`: boxes [n, 4] and [m, 4], as shares of a picture, to their overlaps [n, m]."""
     generator = torch.Generator().manual_seed(0)
@@ -97,6 +101,7 @@ def check_iou(iou: Callable) -> None:
     print("iou is right: the same numbers as box_iou.")
 
 
+@self_check
 def check_suppress(suppress: Callable) -> None:
     """Try `suppress(boxes, scores, threshold)`: indices of the boxes that stay, best first."""
     generator = torch.Generator().manual_seed(0)
@@ -120,6 +125,7 @@ def check_suppress(suppress: Callable) -> None:
     print("suppress is right: the same boxes as torchvision's nms.")
 
 
+@self_check
 def check_pool_region(pool_region: Callable) -> None:
     """Try `pool_region(features, box, side)`: RoIAlign, [channels, height, width] to [channels, side, side]."""
     generator = torch.Generator().manual_seed(0)
@@ -141,6 +147,7 @@ def check_pool_region(pool_region: Callable) -> None:
     print("pool_region is right: the same numbers as torchvision's roi_align.")
 
 
+@self_check
 def check_top_regions(top_regions: Callable) -> None:
     """Try `top_regions(boxes, scores, count)`: the whole picture and the count - 1 best boxes that do not repeat."""
     generator = torch.Generator().manual_seed(0)

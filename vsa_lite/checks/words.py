@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vsa_lite.checks import self_check
 from vsa_lite.data import records
 from vsa_lite.words import negative_sampling, vocabulary
 from vsa_lite.words.brnn import BRNN
@@ -41,6 +42,7 @@ def _tensor(value, shape: Sequence[int], name: str) -> Tensor:
     return value.double()
 
 
+@self_check
 def check_tokenise(tokenise: Callable[[str], Sequence[str]]) -> None:
     """`tokenise(text)` of chapter 1: lower case, letters and digits only, split at white space."""
     for text, hint in {
@@ -59,6 +61,7 @@ def check_tokenise(tokenise: Callable[[str], Sequence[str]]) -> None:
     print("check_tokenise: right")
 
 
+@self_check
 def check_vocabulary(make_vocabulary: Callable[[list[list[str]], int], Sequence[str]]) -> None:
     """`make_vocabulary(sentences, minimum_count)` of chapter 1: "<end>", then the words, the most frequent first."""
     rng = np.random.default_rng(1)
@@ -88,6 +91,7 @@ def check_vocabulary(make_vocabulary: Callable[[list[list[str]], int], Sequence[
     print("check_vocabulary: right")
 
 
+@self_check
 def check_encode(encode: Callable[[list[str], dict[str, int]], Sequence[int]]) -> None:
     """`encode(tokens, index)` of chapter 1: numbers of the known words; the others are dropped."""
     index = {word: number for number, word in enumerate(["<end>", *WORDS])}
@@ -103,6 +107,7 @@ def check_encode(encode: Callable[[list[str], dict[str, int]], Sequence[int]]) -
     print("check_encode: right")
 
 
+@self_check
 def check_one_hot(one_hot: Callable[[list[int], int], Tensor]) -> None:
     """`one_hot(numbers, size)` of chapter 1: a row for each word, with a single 1."""
     rng = np.random.default_rng(2)
@@ -123,6 +128,7 @@ def check_one_hot(one_hot: Callable[[list[int], int], Tensor]) -> None:
     print("check_one_hot: right")
 
 
+@self_check
 def check_negative_distribution(negative_distribution: Callable[[np.ndarray], np.ndarray]) -> None:
     """`negative_distribution(counts)` of chapter 2: counts to the power 3/4, as shares of their sum."""
     rng = np.random.default_rng(3)
@@ -130,7 +136,7 @@ def check_negative_distribution(negative_distribution: Callable[[np.ndarray], np
         counts = rng.integers(0, 1000, 12)
         counts[:2] = 5000, 0
         right = torch.from_numpy(negative_sampling.negative_distribution(counts))
-        yours = _tensor(negative_distribution(counts.copy()), right.shape, "negative_distribution")
+        yours = _tensor(negative_distribution(counts), right.shape, "negative_distribution")
         powers = torch.from_numpy(counts**0.75)
         _agree(not torch.allclose(yours, powers), "probabilities sum to 1: divide by the sum")
         shares = torch.from_numpy(counts / counts.sum())
@@ -145,6 +151,7 @@ def check_negative_distribution(negative_distribution: Callable[[np.ndarray], np
     print("check_negative_distribution: right")
 
 
+@self_check
 def check_negative_sampling(loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
     """`negative_sampling(x, o, o_negatives, weights)` of chapter 2: the loss of some pairs, summed."""
     generator = torch.Generator().manual_seed(4)
@@ -152,7 +159,7 @@ def check_negative_sampling(loss: Callable[[Tensor, Tensor, Tensor, Tensor], Ten
         x, o, o_n = (torch.randn(n, size, generator=generator) for n in (pairs, pairs, negatives))
         weights = torch.rand(pairs, negatives, generator=generator)
         right = negative_sampling.negative_sampling(x, o, o_n, weights)[0].double()
-        yours = loss(x.clone(), o.clone(), o_n.clone(), weights.clone())
+        yours = loss(x, o, o_n, weights)
         one = yours is None or torch.as_tensor(yours).ndim == 0
         _agree(one, "the loss is one number: the sum over all pairs and all their negatives")
         yours = _tensor(yours, (), "negative_sampling")
@@ -175,6 +182,7 @@ def check_negative_sampling(loss: Callable[[Tensor, Tensor, Tensor, Tensor], Ten
     print("check_negative_sampling: right")
 
 
+@self_check
 def check_nearest(nearest: Callable[[int, Tensor, int], Sequence[int]]) -> None:
     """`nearest(number, vectors, count)` of chapter 2: numbers of the words most alike by the cosine, not the word."""
     generator = torch.Generator().manual_seed(5)
@@ -185,7 +193,7 @@ def check_nearest(nearest: Callable[[int, Tensor, int], Sequence[int]]) -> None:
         products[3] = -torch.inf
         distances = (vectors - vectors[3]).norm(dim=1)
         distances[3] = torch.inf
-        yours = nearest(3, vectors.clone(), 6)
+        yours = nearest(3, vectors, 6)
         _agree(yours is not None, "your function gives nothing: is there a `return`?")
         yours = [int(n) for n in yours]
         _agree(3 not in yours, "each word is most like itself; leave it out")
@@ -201,6 +209,7 @@ def check_nearest(nearest: Callable[[int, Tensor, int], Sequence[int]]) -> None:
     print("check_nearest: right")
 
 
+@self_check
 def check_recurrence(recur: Callable[[list[float], float], Sequence[float]]) -> None:
     """`recur(inputs, w)` of chapter 3: the states h_t = max(0, e_t + w h_{t-1}), from h_0 = 0."""
     rng = np.random.default_rng(6)
@@ -225,6 +234,7 @@ def check_recurrence(recur: Callable[[list[float], float], Sequence[float]]) -> 
     print("check_recurrence: right")
 
 
+@self_check
 @torch.no_grad()
 def check_brnn(brnn: Callable[[dict[str, nn.Linear], Tensor, Tensor], Tensor]) -> None:
     """`brnn(layers, x, mask)` of chapter 3: s_t of every word, zeros where padded.
@@ -246,7 +256,7 @@ def check_brnn(brnn: Callable[[dict[str, nn.Linear], Tensor, Tensor], Tensor]) -
         mask = torch.arange(words) < torch.tensor(lengths)[:, None]
         x = torch.randn(len(lengths), words, 4, generator=generator) * mask[..., None]
         s = right(x, mask)
-        yours = _tensor(brnn(layers, x.clone(), mask.clone()), s.shape, "brnn").float()
+        yours = _tensor(brnn(layers, x, mask), s.shape, "brnn").float()
         _agree(bool((yours >= 0).all()), "s_t is never negative: the last f is missing")
         for wrong, hint in _usual_brnns(layers, x, mask):
             alike = torch.allclose(yours[mask], wrong[mask], atol=1e-5) and not torch.allclose(wrong, s, atol=1e-5)
