@@ -17,69 +17,9 @@ from torch import Tensor
 from vsa_lite.alignment.chain import best_path, marginals
 from vsa_lite.alignment.losses import contrastive_loss, hardest_negative_loss, structured_loss
 from vsa_lite.alignment.scores import SMOOTHING, alignment_scores
+from vsa_lite.checks import self_check
+from vsa_lite.checks.comparing import compare, ragged, vectors
 from vsa_lite.evaluation.ranking import rank_scores
-
-Mistake = tuple[Callable[..., Any], str]  # what the usual mistake gives, and the hint
-
-
-def _numbers(value: Any) -> Tensor | None:
-    """A tensor, a number, or nested lists and tuples of them as one tensor; None for anything else."""
-    try:
-        if isinstance(value, tuple | list) and any(isinstance(part, Tensor) for part in value):
-            return torch.cat([torch.as_tensor(part).detach().double().flatten() for part in value])
-        return torch.as_tensor(value).detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        return None
-
-
-def _equal(found: Any, expected: Any) -> bool:
-    found, expected = _numbers(found), _numbers(expected)
-    if found is None or expected is None or found.shape != expected.shape:
-        return False
-    return torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-def _show(value: Any) -> str:
-    numbers = _numbers(value)
-    if numbers is None:
-        return repr(value)
-    flat = ", ".join(f"{number:.4g}" for number in numbers.flatten()[:6].tolist())
-    return f"{flat}{', ...' if numbers.numel() > 6 else ''} (shape {tuple(numbers.shape)})"
-
-
-def _check(
-    yours: Callable, what: str, cases: Sequence[tuple], right: Callable[..., Any], mistakes: Sequence[Mistake]
-) -> None:
-    """Try `yours` on every case; say that it is right, or raise with the hint of the mistake that it equals."""
-    for case in cases:
-        copies = [part.clone() if isinstance(part, Tensor) else part for part in case]
-        try:
-            found = yours(*copies)
-        except NotImplementedError:
-            print(f"{what}: still to be written")
-            return
-        if found is None:
-            raise AssertionError("your function returns nothing: it needs a `return`")
-        expected = right(*case)
-        if _equal(found, expected):
-            continue
-        for mistake, hint in mistakes:
-            if _equal(found, mistake(*case)):
-                raise AssertionError(hint)
-        raise AssertionError(f"{what}: wanted {_show(expected)}, got {_show(found)}")
-    print(f"{what}: right, {len(cases)} random examples agree with the package")
-
-
-def _vectors(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-
-def _ragged(generator: torch.Generator, rows: int, length: int) -> Tensor:
-    """A mask with at least one and at most `length` real places in each row, the first row short, the last one full."""
-    counts = torch.randint(1, length + 1, (rows, 1), generator=generator)
-    counts[0], counts[-1] = max(1, length - 2), length
-    return torch.arange(length) < counts
-
 
 # chapter 6
 
@@ -92,9 +32,10 @@ def _one_pair(v: Tensor, s: Tensor, score: str) -> Tensor:
 def _some_pairs() -> list[tuple]:
     generator = torch.Generator().manual_seed(0)
     sizes = ((4, 3, 5), (2, 6, 3), (1, 1, 2), (7, 2, 4))
-    return [(_vectors(generator, regions, h), _vectors(generator, words, h)) for regions, words, h in sizes]
+    return [(vectors(generator, regions, h), vectors(generator, words, h)) for regions, words, h in sizes]
 
 
+@self_check
 def check_fragment_score(yours: Callable[[Tensor, Tensor], Any]) -> None:
     """Eq. 7: `yours(v, s)` of regions v [regions, h] and words s [words, h] gives one number."""
     mistakes = [
@@ -104,9 +45,10 @@ def check_fragment_score(yours: Callable[[Tensor, Tensor], Any]) -> None:
         (lambda v, s: _one_pair(v, s, "max"), "that is eq. 8; eq. 7 sums over regions, too"),
         (lambda v, s: (s @ v.T).clamp(min=0), "you have the products; sum them over words and regions"),
     ]
-    _check(yours, "eq. 7", _some_pairs(), lambda v, s: _one_pair(v, s, "sum"), mistakes)
+    compare(yours, "eq. 7", _some_pairs(), lambda v, s: _one_pair(v, s, "sum"), mistakes)
 
 
+@self_check
 def check_score(yours: Callable[[Tensor, Tensor], Any]) -> None:
     """Eq. 8: `yours(v, s)` of regions v [regions, h] and words s [words, h] gives one number."""
     mistakes = [
@@ -122,7 +64,7 @@ def check_score(yours: Callable[[Tensor, Tensor], Any]) -> None:
         ),
         (lambda v, s: (s @ v.T).argmax(1).sum(), "you summed the regions' numbers (argmax); sum their products (max)"),
     ]
-    _check(yours, "eq. 8", _some_pairs(), lambda v, s: _one_pair(v, s, "max"), mistakes)
+    compare(yours, "eq. 8", _some_pairs(), lambda v, s: _one_pair(v, s, "max"), mistakes)
 
 
 def _padded_scores(v: Tensor, region_mask: Tensor, s: Tensor, word_mask: Tensor, regions: float | None, words: bool):
@@ -134,6 +76,7 @@ def _padded_scores(v: Tensor, region_mask: Tensor, s: Tensor, word_mask: Tensor,
     return (best.masked_fill(~word_mask, 0) if words else best).sum(-1)
 
 
+@self_check
 def check_scores(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> None:
     """Eq. 8 of everything: `yours(v, region_mask, s, word_mask)` gives S [images, sentences].
 
@@ -142,8 +85,8 @@ def check_scores(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> None
     generator = torch.Generator().manual_seed(1)
     cases = []
     for images, regions, sentences, words, h in ((3, 4, 2, 5, 6), (2, 5, 4, 3, 3), (4, 3, 4, 6, 5)):
-        region_mask, word_mask = _ragged(generator, images, regions), _ragged(generator, sentences, words)
-        v, s = _vectors(generator, images, regions, h), _vectors(generator, sentences, words, h)
+        region_mask, word_mask = ragged(generator, images, regions), ragged(generator, sentences, words)
+        v, s = vectors(generator, images, regions, h), vectors(generator, sentences, words, h)
         v, s = v.masked_fill(~region_mask[..., None], 9.0), s.masked_fill(~word_mask[..., None], -7.0)
         cases.append((v, region_mask, s, word_mask))
     mistakes = [
@@ -157,19 +100,20 @@ def check_scores(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Any]) -> None
         (lambda *a: alignment_scores(*a).T, "rows and columns are exchanged: index order is (image, sentence)"),
         (lambda *a: alignment_scores(*a, "max", "mean"), "you divided by the number of words; eq. 8 sums them"),
     ]
-    _check(yours, "eq. 8 with masks", cases, alignment_scores, mistakes)
+    compare(yours, "eq. 8 with masks", cases, alignment_scores, mistakes)
 
 
+@self_check
 def check_smooth(yours: Callable[[Tensor, Tensor], Any]) -> None:
     """`smooth`: `yours(scores, lengths)` divides S [images, sentences] by words + 10."""
     generator = torch.Generator().manual_seed(2)
     sizes = ((2, 3), (4, 5), (6, 2))
-    cases = [(_vectors(generator, k, n), torch.randint(1, 20, (n,), generator=generator)) for k, n in sizes]
+    cases = [(vectors(generator, k, n), torch.randint(1, 20, (n,), generator=generator)) for k, n in sizes]
     mistakes = [
         (lambda S, n: S / n, "that is `mean`; `smooth` divides by words + 10"),
         (lambda S, n: S / n + SMOOTHING, "the 10 belongs below the line: divide by (words + 10)"),
     ]
-    _check(yours, "smooth", cases, lambda S, n: S / (n + SMOOTHING), mistakes)
+    compare(yours, "smooth", cases, lambda S, n: S / (n + SMOOTHING), mistakes)
 
 
 # chapter 7
@@ -180,7 +124,7 @@ def _some_scores() -> list[tuple]:
     generator = torch.Generator().manual_seed(3)
     cases = []
     for ids, margin in (([4, 4, 7, 9], 1.0), ([0, 1, 2], 0.5), ([3, 8, 3, 3, 5], 2.0), ([1, 2, 6, 9, 1], 0.2)):
-        cases.append((_vectors(generator, len(ids), len(ids)), torch.tensor(ids), margin))
+        cases.append((vectors(generator, len(ids), len(ids)), torch.tensor(ids), margin))
     return cases
 
 
@@ -193,6 +137,7 @@ def _off_diagonal(scores: Tensor) -> Tensor:
     return ~torch.eye(len(scores), dtype=torch.bool)
 
 
+@self_check
 def check_structured_loss(yours: Callable[[Tensor, Tensor, float], Any]) -> None:
     """Eq. 9: `yours(scores, image_ids, margin)` gives one number; pairs of one picture are no negatives."""
 
@@ -221,9 +166,10 @@ def check_structured_loss(yours: Callable[[Tensor, Tensor, float], Any]) -> None
         (lambda S, ids, m: structured_loss(S, ids, 1.0), "you used margin 1 where another one was given"),
         (lambda S, ids, m: structured_loss(S, ids, m) / len(S), "eq. 9 is a sum over the batch, not its mean"),
     ]
-    _check(yours, "eq. 9", _some_scores(), structured_loss, mistakes)
+    compare(yours, "eq. 9", _some_scores(), structured_loss, mistakes)
 
 
+@self_check
 def check_hardest_negative_loss(yours: Callable[[Tensor, Tensor, float], Any]) -> None:
     """VSE++: `yours(scores, image_ids, margin)` keeps one wrong sentence and one wrong picture of each pair."""
 
@@ -240,9 +186,10 @@ def check_hardest_negative_loss(yours: Callable[[Tensor, Tensor, float], Any]) -
         (both_rows, "wrong pictures of a sentence stand in a column: take that maximum over rows (dimension 0)"),
         (diagonal, "you masked the diagonal only: the hardest negative must not be of the same picture"),
     ]
-    _check(yours, "hardest negatives", _some_scores(), hardest_negative_loss, mistakes)
+    compare(yours, "hardest negatives", _some_scores(), hardest_negative_loss, mistakes)
 
 
+@self_check
 def check_contrastive_loss(yours: Callable[[Tensor, Tensor, float], Any]) -> None:
     """InfoNCE: `yours(scores, image_ids, scale)` gives one number, summed over the batch."""
     mistakes = [
@@ -254,7 +201,7 @@ def check_contrastive_loss(yours: Callable[[Tensor, Tensor, float], Any]) -> Non
             "other sentences of the same picture stand in your softmax: set their scores to -inf",
         ),
     ]
-    _check(yours, "contrastive", _some_scores(), contrastive_loss, mistakes)
+    compare(yours, "contrastive", _some_scores(), contrastive_loss, mistakes)
 
 
 # chapter 8
@@ -271,6 +218,7 @@ def _some_rankings() -> list[tuple]:
     return cases
 
 
+@self_check
 def check_image_ranks(yours: Callable[[Tensor, Tensor], Any]) -> None:
     """`yours(scores, sentence_image)`: at which rank each sentence finds its picture [sentences]; 1 is first."""
 
@@ -285,9 +233,10 @@ def check_image_ranks(yours: Callable[[Tensor, Tensor], Any]) -> None:
         (lambda S, o: counted(S, o, 1) + 1, "you counted the picture itself among the wrong ones"),
         (lambda S, o: len(S) + 1 - counted(S, o, 0), "you ranked from the bottom: higher scores come first"),
     ]
-    _check(yours, "ranks of pictures", _some_rankings(), lambda S, o: rank_scores(S, o)[1], mistakes)
+    compare(yours, "ranks of pictures", _some_rankings(), lambda S, o: rank_scores(S, o)[1], mistakes)
 
 
+@self_check
 def check_sentence_ranks(yours: Callable[[Tensor, Tensor], Any]) -> None:
     """`yours(scores, sentence_image)`: at which rank each picture finds the *best* of its sentences [images]."""
 
@@ -309,7 +258,7 @@ def check_sentence_ranks(yours: Callable[[Tensor, Tensor], Any]) -> None:
         ),
     ]
     tied = torch.tensor([[3.0, 3, 1], [0, 2, 2]]).double(), torch.tensor([0, 0, 1])  # two true ones of equal score
-    _check(yours, "ranks of sentences", [*_some_rankings(), tied], lambda S, o: rank_scores(S, o)[0], mistakes)
+    compare(yours, "ranks of sentences", [*_some_rankings(), tied], lambda S, o: rank_scores(S, o)[0], mistakes)
 
 
 # chapter 9
@@ -318,7 +267,7 @@ def check_sentence_ranks(yours: Callable[[Tensor, Tensor], Any]) -> None:
 def _some_chains() -> list[tuple]:
     generator = torch.Generator().manual_seed(5)
     sizes = ((4, 3, 0.0), (6, 4, 0.5), (5, 2, 1.0), (1, 3, 1.0), (7, 3, 30.0))
-    return [(_vectors(generator, words, regions), beta) for words, regions, beta in sizes]
+    return [(vectors(generator, words, regions), beta) for words, regions, beta in sizes]
 
 
 def _real(u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -329,6 +278,7 @@ def _path(u: Tensor, beta: float) -> Tensor:
     return best_path(*_real(u), beta)[0][0]
 
 
+@self_check
 def check_best_path(yours: Callable[[Tensor, float], Any]) -> None:
     """The chain: `yours(u, beta)` of products u [words, regions] gives the region of every word, a_1 .. a_N."""
 
@@ -347,9 +297,10 @@ def check_best_path(yours: Callable[[Tensor, float], Any]) -> None:
         (lambda u, beta: _path(-u, beta), "you minimised: both terms are rewards, take the largest sum"),
         (greedy, "you decided word by word; a later word may make another start better: keep F for every region"),
     ]
-    _check(yours, "the best path", _some_chains(), _path, mistakes)
+    compare(yours, "the best path", _some_chains(), _path, mistakes)
 
 
+@self_check
 def check_marginals(yours: Callable[[Tensor, float], Any]) -> None:
     """Sum-product: `yours(u, beta)` gives P(a_j = i) [words, regions] under P(a) ~ exp(value of a)."""
 
@@ -370,9 +321,10 @@ def check_marginals(yours: Callable[[Tensor, float], Any]) -> None:
         ),
     ]
     cases = [case for case in _some_chains() if case[1] < 10]
-    _check(yours, "marginals", cases, lambda u, beta: marginals(*_real(u), beta)[0], mistakes)
+    compare(yours, "marginals", cases, lambda u, beta: marginals(*_real(u), beta)[0], mistakes)
 
 
+@self_check
 def check_segments(yours: Callable[[Sequence[str], Sequence[int]], Any]) -> None:
     """Runs: `yours(words, path)` gives [(region, "words of the run"), ...] in the sentence's order."""
     cases = [
@@ -381,11 +333,7 @@ def check_segments(yours: Callable[[Sequence[str], Sequence[int]], Any]) -> None
         (["dog"], [3]),
     ]
     for words, path in cases:
-        try:
-            found = yours(words, path)
-        except NotImplementedError:
-            print("segments: still to be written")
-            return
+        found = yours(words, path)
         if found is None:
             raise AssertionError("your function returns nothing: it needs a `return`")
         runs = groupby(zip(path, words, strict=True), key=lambda pair: pair[0])

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vsa_lite.checks.alignment import _check, _ragged, _vectors
+from vsa_lite.checks import self_check
+from vsa_lite.checks.comparing import compare, ragged, vectors
 
 
 def _attend(h: Tensor, v: Tensor, mask: Tensor, W_q: Tensor, W_k: Tensor, w: Tensor, blank: float = -torch.inf):
@@ -20,14 +21,15 @@ def _attend(h: Tensor, v: Tensor, mask: Tensor, W_q: Tensor, W_k: Tensor, w: Ten
     return alpha, (alpha[..., None] * v).sum(1)
 
 
+@self_check
 def check_attend(yours: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
     """`yours(h, v, mask, W_q, W_k, w)`: alpha [states, regions], c [states, H] of energies w . tanh(W_q h + W_k v)."""
     generator, cases = torch.Generator().manual_seed(0), []
     for states, regions, H in ((3, 4, 5), (1, 2, 3), (4, 6, 2)):
-        v = _vectors(generator, states, regions, H)
-        mask = _ragged(generator, states, regions)
-        parts = _vectors(generator, H, H), _vectors(generator, H, H) + 0.3, _vectors(generator, H)
-        cases.append((_vectors(generator, states, H), v, mask, *parts))
+        v = vectors(generator, states, regions, H)
+        mask = ragged(generator, states, regions)
+        parts = vectors(generator, H, H), vectors(generator, H, H) + 0.3, vectors(generator, H)
+        cases.append((vectors(generator, states, H), v, mask, *parts))
 
     def afterwards(h: Tensor, v: Tensor, mask: Tensor, *parts: Tensor):
         alpha = _attend(h, v, torch.ones_like(mask), *parts)[0] * mask
@@ -65,18 +67,19 @@ def check_attend(yours: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor
         (hard, "c is the sum of all regions with their weights, not the best region alone"),
         (lambda *a: _attend(*a)[::-1], "alpha first, then c"),
     ]
-    _check(yours, "attention", cases, _attend, mistakes)
+    compare(yours, "attention", cases, _attend, mistakes)
 
 
 def _unevenness(alpha: Tensor, target: float) -> Tensor:
     return (target - alpha.sum(0)).square().sum()
 
 
+@self_check
 def check_unevenness(yours: Callable[[Tensor, float], Tensor]) -> None:
     """`yours(alpha, target)`: the doubly stochastic term of alpha [words, regions]."""
     generator = torch.Generator().manual_seed(1)
     cases = [
-        (_vectors(generator, words, regions).softmax(1), target)
+        (vectors(generator, words, regions).softmax(1), target)
         for words, regions, target in ((6, 8, 0.75), (3, 2, 1.5), (5, 7, 1.0))
     ]
     mistakes = [
@@ -91,16 +94,17 @@ def check_unevenness(yours: Callable[[Tensor, float], Tensor]) -> None:
         (lambda a, g: _unevenness(a, 1.0), "you used target 1: it is given"),
         (lambda a, g: (g - a.sum(0)).sum().square(), "square each region's distance, then sum"),
     ]
-    _check(yours, "unevenness", cases, _unevenness, mistakes)
+    compare(yours, "unevenness", cases, _unevenness, mistakes)
 
 
+@self_check
 def check_reinforce(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
     """`yours(log_alpha, chosen, reward, baseline)`: a loss whose gradient in log_alpha is REINFORCE's."""
     generator, cases = torch.Generator().manual_seed(2), []
     for draws, regions in ((5, 3), (1, 4), (8, 2)):
         chosen = torch.randint(regions, (draws,), generator=generator)
-        reward = -_vectors(generator, draws).abs()
-        cases.append((_vectors(generator, draws, regions).log_softmax(1), chosen, reward, reward.mean() - 0.2))
+        reward = -vectors(generator, draws).abs()
+        cases.append((vectors(generator, draws, regions).log_softmax(1), chosen, reward, reward.mean() - 0.2))
 
     def gradients(function: Callable) -> Callable:
         """The gradients that a loss sends to log alpha, and to the reward, which must get none."""
@@ -142,4 +146,4 @@ def check_reinforce(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -
             "reward the region that was drawn, not the likeliest",
         ),
     ]
-    _check(gradients(yours), "REINFORCE", cases, gradients(right), mistakes)
+    compare(gradients(yours), "REINFORCE", cases, gradients(right), mistakes)

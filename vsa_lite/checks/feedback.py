@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vsa_lite.checks.alignment import _check, _vectors
+from vsa_lite.checks import self_check
+from vsa_lite.checks.comparing import compare, vectors
 
 
 def _distances(alpha: Tensor, beta: Tensor) -> Tensor:
@@ -20,11 +21,12 @@ def _distances(alpha: Tensor, beta: Tensor) -> Tensor:
     return (beta * (beta.clamp(min=tiny).log() - alpha.clamp(min=tiny).log())).sum(-1)
 
 
+@self_check
 def check_teacher_loss(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """`yours(alpha, beta, mask)`: mean KL(beta || alpha) over words with a True mask; alpha [pairs, words, regions]."""
     generator, cases = torch.Generator().manual_seed(0), []
     for pairs, words, regions in ((3, 4, 5), (1, 6, 2), (4, 3, 7)):
-        alpha, beta = (_vectors(generator, pairs, words, regions).softmax(-1) for _ in range(2))
+        alpha, beta = (vectors(generator, pairs, words, regions).softmax(-1) for _ in range(2))
         beta[0, 0] = 0
         beta[0, 0, 1] = 1  # a teacher who is quite sure: 0 log 0
         mask = torch.rand(pairs, words, generator=generator) > 0.4
@@ -51,20 +53,21 @@ def check_teacher_loss(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Non
         (lambda a, b, m: right(a, b, m) / a.shape[-1], "the sum over regions, not their mean"),
         (lambda a, b, m: _distances(a, b)[m], "you have the words' distances: take their mean"),
     ]
-    _check(yours, "the teacher's loss", cases, right, mistakes)
+    compare(yours, "the teacher's loss", cases, right, mistakes)
 
 
 def _revise(z: Tensor, v: Tensor, log_y: Tensor, W: Tensor, U: Tensor, gamma: Tensor) -> Tensor:
     return z + gamma * (v * (log_y.exp() @ W @ U.T)[:, None]).sum(-1)
 
 
+@self_check
 def check_revise(yours: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
     """`yours(energies, v, log_y, word_vectors, U, gamma)`: energies [states, regions] after the words went back."""
     generator, cases = torch.Generator().manual_seed(1), []
     for states, regions, V, E, H in ((3, 4, 6, 5, 5), (1, 2, 3, 4, 4), (5, 3, 7, 2, 2)):
-        log_y = _vectors(generator, states, V).log_softmax(1)
-        parts = _vectors(generator, V, E), _vectors(generator, H, E), _vectors(generator, 1)[0]
-        cases.append((_vectors(generator, states, regions), _vectors(generator, states, regions, H), log_y, *parts))
+        log_y = vectors(generator, states, V).log_softmax(1)
+        parts = vectors(generator, V, E), vectors(generator, H, E), vectors(generator, 1)[0]
+        cases.append((vectors(generator, states, regions), vectors(generator, states, regions, H), log_y, *parts))
     mistakes = [
         (lambda z, v, y, W, U, g: _revise(z, v, y, W, U, torch.ones_like(g)), "gamma is not in it"),
         (lambda z, v, y, W, U, g: _revise(0 * z, v, y, W, U, g), "the first energies are lost: add to them"),
@@ -83,4 +86,4 @@ def check_revise(yours: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor
             "gamma scales what the words add, not the first energies",
         ),
     ]
-    _check(yours, "the revision", cases, _revise, mistakes)
+    compare(yours, "the revision", cases, _revise, mistakes)

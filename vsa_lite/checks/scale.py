@@ -12,20 +12,22 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from vsa_lite.checks.alignment import _check, _ragged, _vectors
+from vsa_lite.checks import self_check
+from vsa_lite.checks.comparing import compare, ragged, vectors
 
 
 def _table(v: Tensor, mask: Tensor, codewords: Tensor) -> Tensor:
     return (v @ codewords.T).masked_fill(~mask[..., None], -torch.inf).amax(1)
 
 
+@self_check
 def check_codeword_table(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """`yours(v, mask, codewords)`: m [pictures, codewords] of v [pictures, regions, h], its mask, and codewords."""
     generator = torch.Generator().manual_seed(0)
     cases = []
     for pictures, regions, h, count in ((3, 4, 5, 6), (5, 2, 3, 2), (2, 6, 4, 9)):
-        v = _vectors(generator, pictures, regions, h) - 0.5
-        cases.append((v, _ragged(generator, pictures, regions), _vectors(generator, count, h)))
+        v = vectors(generator, pictures, regions, h) - 0.5
+        cases.append((v, ragged(generator, pictures, regions), vectors(generator, count, h)))
     mistakes = [
         (lambda v, mask, u: (v @ u.T).amax(1), "padded regions took part: mask them before the maximum"),
         (
@@ -44,7 +46,7 @@ def check_codeword_table(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> N
             "these are the regions' numbers (argmax); the table holds their products (max)",
         ),
     ]
-    _check(yours, "the table of codewords", cases, _table, mistakes)
+    compare(yours, "the table of codewords", cases, _table, mistakes)
 
 
 def _estimate(words: Tensor, codewords: Tensor, table: Tensor) -> Tensor:
@@ -52,12 +54,13 @@ def _estimate(words: Tensor, codewords: Tensor, table: Tensor) -> Tensor:
     return table[:, nearest] @ share
 
 
+@self_check
 def check_estimate(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """`yours(words, codewords, table)`: scores [pictures] estimated for words [words, h] from the table m."""
     generator, cases = torch.Generator().manual_seed(1), []
     for words, h, count, pictures in ((4, 5, 6, 3), (1, 3, 2, 5), (7, 4, 9, 2)):
-        u = torch.nn.functional.normalize(_vectors(generator, count, h), dim=1)
-        cases.append((_vectors(generator, words, h), u, _vectors(generator, pictures, count)))
+        u = torch.nn.functional.normalize(vectors(generator, count, h), dim=1)
+        cases.append((vectors(generator, words, h), u, vectors(generator, pictures, count)))
 
     def other_share(s: Tensor, u: Tensor, m: Tensor) -> Tensor:
         return m[:, (s @ u.T).argmax(1)] @ s.norm(dim=1)
@@ -80,7 +83,7 @@ def check_estimate(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
         (lambda s, u, m: _estimate(s, u, m) / len(s), "you took the mean over words; eq. 8 sums them"),
         (lambda s, u, m: m[:, (s @ u.T).argmax(1)] * (s @ u.T).max(1).values, "you have the words' parts; sum them"),
     ]
-    _check(yours, "the estimate", cases, _estimate, mistakes)
+    compare(yours, "the estimate", cases, _estimate, mistakes)
 
 
 def _recall(found: Sequence[Sequence[int]], truth: Sequence[Sequence[int]]) -> float:
@@ -88,6 +91,7 @@ def _recall(found: Sequence[Sequence[int]], truth: Sequence[Sequence[int]]) -> f
     return 100 * hits / sum(map(len, truth))
 
 
+@self_check
 def check_recall(yours: Callable[[list[list[int]], list[list[int]]], float]) -> None:
     """`yours(found, truth)`: percent of the true items, question by question, that were found."""
     cases = [
@@ -120,4 +124,4 @@ def check_recall(yours: Callable[[list[list[int]], list[list[int]]], float]) -> 
             "an item found for another question does not count: compare question by question",
         ),
     ]
-    _check(yours, "recall", cases, _recall, mistakes)
+    compare(yours, "recall", cases, _recall, mistakes)

@@ -1,0 +1,66 @@
+"""What self-checks share: random examples, and an answer beside the right one and beside those of usual mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Mistake = tuple[Callable[..., Any], str]  # what the usual mistake gives, and the hint
+
+
+def _numbers(value: Any) -> Tensor | None:
+    """A tensor, a number, or nested lists and tuples of them as one tensor; None for anything else."""
+    try:
+        if isinstance(value, tuple | list) and any(isinstance(part, Tensor) for part in value):
+            return torch.cat([torch.as_tensor(part).detach().double().flatten() for part in value])
+        return torch.as_tensor(value).detach().double()
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def _equal(found: Any, expected: Any) -> bool:
+    found, expected = _numbers(found), _numbers(expected)
+    if found is None or expected is None or found.shape != expected.shape:
+        return False
+    return torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def _show(value: Any) -> str:
+    numbers = _numbers(value)
+    if numbers is None:
+        return repr(value)
+    flat = ", ".join(f"{number:.4g}" for number in numbers.flatten()[:6].tolist())
+    return f"{flat}{', ...' if numbers.numel() > 6 else ''} (shape {tuple(numbers.shape)})"
+
+
+def compare(
+    yours: Callable, what: str, cases: Sequence[tuple], right: Callable[..., Any], mistakes: Sequence[Mistake]
+) -> None:
+    """Try `yours` on every case; say that it is right, or raise with the hint of the mistake that it equals."""
+    for case in cases:
+        found = yours(*case)
+        if found is None:
+            raise AssertionError("your function returns nothing: it needs a `return`")
+        expected = right(*case)
+        if _equal(found, expected):
+            continue
+        for mistake, hint in mistakes:
+            if _equal(found, mistake(*case)):
+                raise AssertionError(hint)
+        raise AssertionError(f"{what}: wanted {_show(expected)}, got {_show(found)}")
+    print(f"{what}: right, {len(cases)} random examples agree with the package")
+
+
+def vectors(generator: torch.Generator, *shape: int) -> Tensor:
+    """Random numbers in double precision."""
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def ragged(generator: torch.Generator, rows: int, length: int) -> Tensor:
+    """A mask with at least one and at most `length` real places in each row, the first row short, the last one full."""
+    counts = torch.randint(1, length + 1, (rows, 1), generator=generator)
+    counts[0], counts[-1] = max(1, length - 2), length
+    return torch.arange(length) < counts
