@@ -107,6 +107,7 @@ COMMANDS = [
     ["index"],
     ["search"],
     ["report"],
+    ["doctor"],
 ]
 
 

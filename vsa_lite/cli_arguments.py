@@ -45,6 +45,13 @@ def command_parser() -> argparse.ArgumentParser:
     _add_index(commands)
     _add_search(commands)
     _add_report(commands)
+    add_command(
+        commands,
+        "doctor",
+        "say what a report of a fault needs, and what is wrong with this environment",
+        "cli_doctor:doctor",
+        "vsa-lite doctor",
+    )
     return parser
 
 
