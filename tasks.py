@@ -21,7 +21,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 STAMP = VENV / "vsa-lite-stamp"
-EXTRAS = ".[book,lab,metrics,selective-search,scale,dev]"
+EXTRAS = ".[book,lab,grading,metrics,selective-search,scale,dev]"
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None, **options) -> int:

@@ -22,6 +22,19 @@ def self_check(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
     return tried
 
 
+def attempt(test: Callable[[], None]) -> None:
+    """Run a test of an assignment; say that it is right, what is wrong, or that there is nothing to try yet."""
+    name = test.__name__.removeprefix("test_")
+    try:
+        test()
+    except NotImplementedError:
+        print(f"{name}: still to be written")
+    except AssertionError as hint:
+        print(f"{name}: not yet. {hint}")
+    else:
+        print(f"{name}: right")
+
+
 def _copy(part: object) -> object:
     tracked = isinstance(part, torch.Tensor) and part.requires_grad  # a copy would not be: its gradient is asked for
     return part if tracked else copy.deepcopy(part)

@@ -1,0 +1,111 @@
+"""Usual mistakes: each is handed in, by itself, in place of the function whose name it has before `__`."""
+
+import math
+
+import torch
+
+
+def gated_step__gates_exchanged(x, h, W, U):
+    z = torch.sigmoid(x @ W["z"].T + h @ U["z"].T)
+    r = torch.sigmoid(x @ W["r"].T + h @ U["r"].T)
+    n = torch.tanh(x @ W["n"].T + (r * h) @ U["n"].T)
+    return z * n + (1 - z) * h
+
+
+def gated_step__reset_after_the_product(x, h, W, U):
+    z = torch.sigmoid(x @ W["z"].T + h @ U["z"].T)
+    r = torch.sigmoid(x @ W["r"].T + h @ U["r"].T)
+    n = torch.tanh(x @ W["n"].T + r * (h @ U["n"].T))
+    return (1 - z) * n + z * h
+
+
+def gated_step__sigmoid_for_tanh(x, h, W, U):
+    z = torch.sigmoid(x @ W["z"].T + h @ U["z"].T)
+    r = torch.sigmoid(x @ W["r"].T + h @ U["r"].T)
+    n = torch.sigmoid(x @ W["n"].T + (r * h) @ U["n"].T)
+    return (1 - z) * n + z * h
+
+
+def smoothed_loss__not_smoothed(log_y, guess, real, epsilon):
+    return -log_y.gather(2, guess[..., None])[..., 0][real].mean()
+
+
+def smoothed_loss__padding_counts(log_y, guess, real, epsilon):
+    true = log_y.gather(2, guess[..., None])[..., 0]
+    return (-(1 - epsilon) * true - epsilon * log_y.mean(2)).mean()
+
+
+def smoothed_loss__sum_over_words(log_y, guess, real, epsilon):
+    true = log_y.gather(2, guess[..., None])[..., 0]
+    return (-(1 - epsilon) * true - epsilon * log_y.sum(2))[real].mean()
+
+
+def nucleus__not_divided_by_the_sum(y, p):
+    ordered, words = y.sort(1, descending=True)
+    return torch.zeros_like(y).scatter(1, words, ordered * (ordered.cumsum(1) - ordered < p))
+
+
+def nucleus__one_word_too_few(y, p):
+    ordered, words = y.sort(1, descending=True)
+    kept = torch.zeros_like(y).scatter(1, words, ordered * (ordered.cumsum(1) <= p))
+    return kept / kept.sum(1, keepdim=True).clamp(min=1e-9)
+
+
+def nucleus__in_the_sorted_order(y, p):
+    ordered = y.sort(1, descending=True).values
+    kept = ordered * (ordered.cumsum(1) - ordered < p)
+    return kept / kept.sum(1, keepdim=True)
+
+
+def nucleus__a_threshold(y, p):
+    kept = y * (y >= 1 - p)
+    return kept / kept.sum(1, keepdim=True).clamp(min=1e-9)
+
+
+def fair_to_length__without_end(sentences, log_probabilities, alpha):
+    scores = [log_p / max(1, len(words)) ** alpha for words, log_p in zip(sentences, log_probabilities, strict=True)]
+    return scores.index(max(scores))
+
+
+def fair_to_length__log_p_alone(sentences, log_probabilities, alpha):
+    return max(range(len(sentences)), key=log_probabilities.__getitem__)
+
+
+def fair_to_length__multiplied(sentences, log_probabilities, alpha):
+    scores = [log_p * (len(words) + 1) ** alpha for words, log_p in zip(sentences, log_probabilities, strict=True)]
+    return scores.index(max(scores))
+
+
+def distinct__by_captions(captions, n):
+    grams = [tuple(words[k : k + n]) for words in captions for k in range(len(words) - n + 1)]
+    return len(set(grams)) / len(captions) if captions else 0.0
+
+
+def distinct__across_captions(captions, n):
+    flat = [word for words in captions for word in words]
+    grams = [tuple(flat[k : k + n]) for k in range(len(flat) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def distinct__mean_of_captions(captions, n):
+    each = []
+    for words in captions:
+        grams = [tuple(words[k : k + n]) for k in range(len(words) - n + 1)]
+        each += [len(set(grams)) / len(grams)] if grams else []
+    return sum(each) / len(each) if each else 0.0
+
+
+def focus__all_regions_of_the_batch(alpha, region_mask, word_mask):
+    entropy = -torch.xlogy(alpha, alpha).sum(2)
+    return float((1 - entropy / math.log(alpha.shape[2]))[word_mask].mean())
+
+
+def focus__padded_words_too(alpha, region_mask, word_mask):
+    entropy = -torch.xlogy(alpha, alpha).masked_fill(~region_mask[:, None], 0).sum(2)
+    largest = region_mask.sum(1).double().log()[:, None]
+    return float(torch.where(largest > 0, 1 - entropy / largest.clamp(min=1e-9), 1.0).mean())
+
+
+def focus__entropy_itself(alpha, region_mask, word_mask):
+    entropy = -torch.xlogy(alpha, alpha).masked_fill(~region_mask[:, None], 0).sum(2)
+    return float(entropy[word_mask].mean())
