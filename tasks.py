@@ -120,6 +120,7 @@ def book(*arguments: str) -> None:
         print("without Node.js the pages will load MathJax and the widget scripts from a CDN", flush=True)
     else:
         run(PYTHON, ROOT / "tools" / "browser_files.py", "site", env=found[1])
+    run(PYTHON, ROOT / "tools" / "execute_chapters.py")
     run(BIN / "jupyter-book", "build", ".", "-W", "--keep-going", "-n")
     # Jupyter Book can end well without having built anything: look for the pages
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")

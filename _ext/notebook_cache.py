@@ -27,9 +27,13 @@ def fingerprint(root: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def cache_folder(root: Path) -> Path:
+    """Where executed chapters lie that were made by the package and the libraries as they are now."""
+    return root / "_build" / ".jupyter_cache" / fingerprint(root)
+
+
 def configure(app: Sphinx, config) -> None:
-    root = Path(app.srcdir)
-    config.nb_execution_cache_path = str(root / "_build" / ".jupyter_cache" / fingerprint(root))
+    config.nb_execution_cache_path = str(cache_folder(Path(app.srcdir)))
 
 
 def setup(app: Sphinx):

@@ -293,12 +293,16 @@ const browser = await chromium.launch({
 for (const [way, settings] of Object.entries(WAYS)) {
   const context = await browser.newContext(settings);
   const started = Date.now();
-  for (const name of pages) {
-    // a page that only leads on to another one is followed as a link
-    const onward = fs.readFileSync(path.join(site, name), "utf8").match(/http-equiv="refresh" content="0; *url=([^"]+)"/i);
-    if (onward) links.set(name, [[onward[1], new URL(onward[1], base + name).href]]);
-    else await read(context, name, way);
-  }
+  const waiting = [...pages];
+  const reader = async () => {
+    for (let name; (name = waiting.shift()); ) {
+      // a page that only leads on to another one is followed as a link
+      const onward = fs.readFileSync(path.join(site, name), "utf8").match(/http-equiv="refresh" content="0; *url=([^"]+)"/i);
+      if (onward) links.set(name, [[onward[1], new URL(onward[1], base + name).href]]);
+      else await read(context, name, way);
+    }
+  };
+  await Promise.all([reader(), reader()]); // a page for each of two cores
   console.log(`${way}: ${pages.length} pages in ${((Date.now() - started) / 1000).toFixed(0)} s`);
   await context.close();
 }

@@ -1,5 +1,7 @@
 """What chapters share is made once, and read after that; sliders show one picture of several."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +126,11 @@ def test_frames_hold_every_picture_and_its_words():
 def test_frames_refuse_what_does_not_fit(pictures, labels, first, message):
     with pytest.raises(ValueError, match=message):
         Frames([picture(alt) for alt in pictures], labels, "margin", first)
+
+
+def test_two_that_want_the_same_part_at_once_make_it_once(small):
+    new, made = small
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda one: one.words, (new(), new()))
+    assert made == ["train_word2vec"]
+    assert torch.equal(torch.as_tensor(first.vectors), torch.as_tensor(second.vectors))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 import torch
+from filelock import FileLock
 
 from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -55,6 +57,14 @@ def package_digest() -> str:
     return digest.hexdigest()[:8]
 
 
+def _is_store(path: Path) -> bool:
+    try:
+        FeatureStore(path)
+    except StoreError:  # not there, or not finished: a run that was stopped goes on
+        return False
+    return True
+
+
 class Material:
     """Everything that a chapter may need of one data set; each part is made, or read, when it is first asked for.
 
@@ -90,19 +100,20 @@ class Material:
     @cached_property
     def words(self) -> WordVectors:
         """Word vectors, by word2vec on the training split: 64 numbers each on scenes, else 300."""
-        path = self._ready("words.txt")
-        if not path.exists():
+
+        def make(path: Path) -> None:
             sentences = [sentence.tokens for record in self.dataset.split("train") for sentence in record.sentences]
             small = {"size": 64, "subsampling": None} if self.size == "scenes" else {}
             save_word_vectors(path, train_word2vec(sentences, self.vocabulary, progress=False, **small))
-        return load_word_vectors(path, self.vocabulary)
+
+        return load_word_vectors(self._made("words.txt", make), self.vocabulary)
 
     @cached_property
     def cnn(self) -> RegionCNN:
         """The region CNN that proposes and describes regions of scenes: as in the tour, 1,000 single things first."""
         self._only_scenes("a region CNN")
-        path = self._ready("cnn.safetensors")
-        if not path.exists():
+
+        def make(path: Path) -> None:
             generators = [torch.Generator().manual_seed(seed) for seed in range(4)]
             things = make_single_things(1000)
             pictures = load_pictures((drawing.draw() for drawing, _ in things), 80)
@@ -114,7 +125,8 @@ class Material:
             model.fresh_classifier(LABELS, generators[2])
             fine_tune(model, pictures, *thing_boxes(boxed, LABELS), generators[3], batch_size=8, progress=False)
             model.save(path)
-        return RegionCNN.load(path)
+
+        return RegionCNN.load(self._made("cnn.safetensors", make))
 
     @cached_property
     def backbone(self) -> Backbone:
@@ -125,13 +137,13 @@ class Material:
     def store(self) -> FeatureStore:
         """Features of every picture: on scenes, seven regions and the whole picture."""
         if self.size == "scenes":
-            path = self.folder / "features"
-            try:
-                return FeatureStore(path)
-            except StoreError:  # not there, or not finished: a run that was stopped goes on
+
+            def make(path: Path) -> None:
                 regions = ProposedRegions(RegionCNNProposals(self.cnn), count=8)
                 options = {"count": 8, "size": 128, "pool_size": 3, "progress": False}
-                return extract_features(self.dataset, self.backbone, regions, self._ready("features"), **options)
+                extract_features(self.dataset, self.backbone, regions, path, **options)
+
+            return FeatureStore(self._made("features", make, _is_store))
         if self._features is None:
             raise ValueError(
                 "photographs need features: make them once with `vsa-lite extract FLICKR8K FEATURES ...` and let "
@@ -146,8 +158,8 @@ class Material:
     @cached_property
     def alignment(self) -> Checkpoint:
         """A trained alignment: on photographs, by the recipe "quick"."""
-        path = self._ready("alignment.safetensors")
-        if not path.exists():
+
+        def make(path: Path) -> None:
             model, training, regions = SCENES_ALIGNMENT.model, ALIGNMENT_TRAINING, None
             if self.size == "flickr8k":
                 recipe = ALIGNMENT["quick"]
@@ -161,13 +173,14 @@ class Material:
                     progress=self.size != "scenes",
                 ),
             )
-        return load_checkpoint(path, "alignment")
+
+        return load_checkpoint(self._made("alignment.safetensors", make), "alignment")
 
     @cached_property
     def captions(self) -> Checkpoint:
         """A trained caption model of whole pictures: on photographs, by the recipe "quick"."""
-        path = self._ready("captions.safetensors")
-        if not path.exists():
+
+        def make(path: Path) -> None:
             model, training = CAPTION_MODEL, CAPTION_TRAINING
             if self.size == "flickr8k":
                 model, training = CAPTIONS["quick"].model, TrainingConfig(**CAPTIONS["quick"].training)
@@ -179,14 +192,13 @@ class Material:
                     progress=self.size != "scenes",
                 ),
             )
-        return load_checkpoint(path, "caption")
+
+        return load_checkpoint(self._made("captions.safetensors", make), "caption")
 
     @cached_property
     def attention(self) -> Checkpoint:
         """A trained caption model with attention, which nobody has told where to look."""
-        path = self._ready("attention.safetensors")
-        if not path.exists():
-            save_checkpoint(path, self.train_attention())
+        path = self._made("attention.safetensors", lambda path: save_checkpoint(path, self.train_attention()))
         return load_checkpoint(path, "attention")
 
     def train_attention(self, targets: tuple | None = None, **extras: float) -> Checkpoint:
@@ -200,9 +212,14 @@ class Material:
             progress=self.size != "scenes",
         )
 
-    def _ready(self, name: str) -> Path:
+    def _made(self, name: str, make: Callable[[Path], None], is_there: Callable[[Path], bool] = Path.exists) -> Path:
+        """The path of a part, which is made if it is not there; another process that wants it meanwhile waits."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / name
+        path = self.folder / name
+        with FileLock(self.folder / f"{name}.lock"):
+            if not is_there(path):
+                make(path)
+        return path
 
     def _state(self, name: str) -> Path | None:
         """Where a long training keeps its state, to go on after a stop; short ones begin anew."""
