@@ -173,6 +173,26 @@ def lab() -> None:
     run(PYTHON, "-m", "jupyterlab", "--notebook-dir", ROOT)
 
 
+def bundle(*arguments: str) -> None:
+    """A teacher's folder: assignments with solutions, points and a guide to marking."""
+    run(PYTHON, ROOT / "assignments" / "make.py", "bundle", *arguments)
+
+
+def offline(*arguments: str) -> None:
+    """A folder to copy to machines without a network: packages, chapters, assignments, the built book."""
+    run(PYTHON, ROOT / "tools" / "offline.py", *arguments)
+
+
+def figures(*arguments: str) -> None:
+    """Every figure of the chapters as PNG and SVG, for slides."""
+    run(PYTHON, ROOT / "tools" / "figures.py", *arguments)
+
+
+def colab(*arguments: str) -> None:
+    """An environment of Colab's versions: installing the package moves nothing there, and chapters run."""
+    run(PYTHON, ROOT / "tools" / "colab_contract.py", *arguments)
+
+
 def clean() -> None:
     """Remove everything that these tasks have made, the environment included."""
     made = [".venv", "_build", "_vendor", "node_modules", "dist", ".pytest_cache", ".ruff_cache", ".hypothesis"]
@@ -191,9 +211,13 @@ TASKS = {
     "lint": lint,
     "browser": browser,
     "pdf": pdf,
+    "colab": colab,
+    "bundle": bundle,
+    "offline": offline,
+    "figures": figures,
     "clean": clean,
 }
-OWN_ARGUMENTS = ("book", "browser", "test")
+OWN_ARGUMENTS = ("book", "browser", "bundle", "colab", "figures", "offline", "test")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import base64
 import html
 import io
 import math
+import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
@@ -80,12 +81,21 @@ class Picture(Figure):
             legend.set_frame_on(False)
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=RESOLUTION, metadata={"Software": None})
+        if folder := os.environ.get("VSA_LITE_FIGURES"):
+            self._keep(Path(folder), buffer.getvalue())
         data = base64.b64encode(buffer.getvalue()).decode()
         width = round(96 * self.get_figwidth())
         return (
             f'<img class="dark-light no-scaled-link" width="{width}" style="max-width:100%;height:auto" '
             f'alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
         )
+
+    def _keep(self, folder: Path, png: bytes) -> None:
+        """Leave the figure in a folder too, under the next free number: for slides."""
+        name = folder / f"{1 + len(list(folder.glob('*.png'))):02}"
+        name.with_suffix(".png").write_bytes(png)
+        name.with_suffix(".txt").write_text(f"{self.alt}\n", encoding="utf-8")
+        self.save_svg(name.with_suffix(".svg"))
 
     def save_svg(self, path: str | Path, description: str = "") -> None:
         """Write an SVG file, transparent; the same figure gives the same bytes.

@@ -58,29 +58,23 @@ def decode_boxes__corner_for_centre(windows, offsets):
     return torch.cat([corner, corner + sides * offsets[:, 2:].exp()], 1)
 
 
-def soft_scores__each_by_all_others(overlap, scores, sigma):
-    decay = (-(overlap**2) / sigma).exp()
-    decay.fill_diagonal_(1)
-    return scores * decay.prod(0)
+def voted_boxes__plain_mean(boxes, scores, overlap, kept, threshold):
+    near = (overlap[kept] >= threshold).float()
+    return near @ boxes / near.sum(1, keepdim=True)
 
 
-def soft_scores__plain_suppression(overlap, scores, sigma):
-    out = scores.clone()
-    order = scores.argsort(descending=True)
-    for n, k in enumerate(order):
-        for j in order[n + 1 :]:
-            if overlap[k, j] > 0.5:
-                out[j] = 0
-    return out
+def voted_boxes__above_the_threshold(boxes, scores, overlap, kept, threshold):
+    weights = scores * (overlap[kept] > threshold)
+    return weights @ boxes / weights.sum(1, keepdim=True)
 
 
-def soft_scores__no_square(overlap, scores, sigma):
-    scores, left = scores.clone(), torch.ones(len(scores), dtype=torch.bool)
-    while left.any():
-        best = int(scores.masked_fill(~left, -torch.inf).argmax())
-        left[best] = False
-        scores = torch.where(left, scores * (-overlap[best] / sigma).exp(), scores)
-    return scores
+def voted_boxes__not_divided(boxes, scores, overlap, kept, threshold):
+    return (scores * (overlap[kept] >= threshold)) @ boxes
+
+
+def voted_boxes__all_of_them(boxes, scores, overlap, kept, threshold):
+    weights = scores * (overlap >= threshold)
+    return weights @ boxes / weights.sum(1, keepdim=True)
 
 
 def average_precision__by_those_found(scores, right, things):

@@ -43,19 +43,24 @@ def semi_hard_loss__diagonal_only(S, image_ids, margin):
     return total
 
 
-def reciprocal_rank__kind_to_ties(S, sentence_image):
-    own = S[sentence_image, torch.arange(S.shape[1])]
-    return float((1 / (1 + (own < S).sum(0))).mean())
+def found_within__kind_to_ties(S, right, k):
+    best = S.masked_fill(~right, -torch.inf).amax(0)
+    return float((((best < S) & ~right).sum(0) < k).double().mean())
 
 
-def reciprocal_rank__of_the_mean_rank(S, sentence_image):
-    own = S[sentence_image, torch.arange(S.shape[1])]
-    return float(1 / (own <= S).sum(0).double().mean())
+def found_within__all_must_be_found(S, right, k):
+    worst = S.masked_fill(~right, torch.inf).amin(0)
+    return float((1 + ((worst <= S) & ~right).sum(0) <= k).double().mean())
 
 
-def reciprocal_rank__from_zero(S, sentence_image):
-    own = S[sentence_image, torch.arange(S.shape[1])]
-    return float((1 / (own <= S).sum(0).sub(1).clamp(min=1)).mean())
+def found_within__share_of_the_first(S, right, k):
+    first = S.argsort(0, descending=True)[:k]
+    return float(right.gather(0, first).double().mean())
+
+
+def found_within__right_ones_in_the_way(S, right, k):
+    worst = S.masked_fill(~right, torch.inf).amin(0)
+    return float(((worst <= S).sum(0) <= k).double().mean())
 
 
 def path_through__known_words_changed_afterwards(u, beta, known):
