@@ -72,6 +72,9 @@ EVERYTHING = {
     ]
     + [measured("whole", 0, ranking(15), regions="whole picture only")],
     "flickr8k_captions": [measured(f"rnn, beam {beam}", 0, bleu(50 + beam)) for beam in (1, 7)],
+    "flickr8k_attention": [
+        measured("attention, beam 3", 0, bleu(50) | {"attention_mass": 12.0, "million_parameters": 5.5})
+    ],
     "coco_grounding": [measured("chain", seed, grounding(30 + seed), dataset="coco") for seed in range(2)],
     "flickr8k_pipeline": [
         measured(what, 0, {"minutes": 9.0, "peak_memory_gb": 1.5}) for what in ("extract", "train", "all")
@@ -91,6 +94,8 @@ EVERYTHING = {
     "search": [
         measured("codewords", 0, {"recall_at_10": 99.0, "median_ms": 12.0}, dataset="scenes", split="generated")
     ],
+    "book": [measured("06_scores", 0, {"seconds": 30.0, "peak_memory_gb": 0.9}, dataset="scenes", backbone="none")],
+    "classroom": [measured("words: check_brnn", 0, {"mistakes": 12, "mistakes_rejected": 12}, backbone="none")],
     "something_new": [measured("a | b *c* _d_", None, {"odd_thing": 0.25}, config={"about": "why <so>"})],
 }
 

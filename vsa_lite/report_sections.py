@@ -47,6 +47,14 @@ SECTIONS = {
         ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider", "rouge_l"),
         keep=("rnn, beam 7",),
     ),
+    "flickr8k_attention": Section(
+        "Flickr8k: a writer that looks at regions",
+        "An LSTM with attention, on photographs; “+ teacher” was taught where to look by the alignment. Where it looks "
+        "is measured at the nouns of COCO's photographs, by their boxes, before the true words are said.",
+        ("flickr8k",),
+        headline=("bleu_4", "cider", "attention_mass", "grounding_iou50"),
+        keep=("attention, beam 3", "+ teacher, beam 3"),
+    ),
     "coco_grounding": Section(
         "COCO: do words find their things in photographs?",
         "Trained on Flickr8k, tested on photographs of COCO: nouns that name one of its categories, against its boxes. "
@@ -107,5 +115,15 @@ SECTIONS = {
         "index scores candidates only, and recall says how many of the exact ten best it finds, in percent. Times are "
         "those of one sentence after the other, on one thread. Other work on the machine stretches the clock, not "
         "the processor's own time. Against a batch, by processor time: exact search is given all sentences at once.",
+    ),
+    "book": Section(
+        "The book: seconds and memory of each chapter",
+        "Every chapter by itself, from its first cell to its last; what it shares with others is made before, and has "
+        "a line of its own.",
+    ),
+    "classroom": Section(
+        "In class: what self-checks and grading are worth",
+        "Every stored right answer and every usual mistake, given to its self-check; every mistake in an assignment, "
+        "handed in by itself; and an environment of Colab's versions.",
     ),
 }

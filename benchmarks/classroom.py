@@ -1,0 +1,109 @@
+"""What self-checks and grading are worth: every stored answer, right and wrong, against each of them.
+
+    python -m benchmarks.classroom                    # all of it, about ten minutes
+    python -m benchmarks.classroom --only checks
+
+Writes results/classroom.json. "checks" is the mutation table: a run for each self-check, how many right answers of
+tests/answers it accepts, how many usual mistakes it rejects, and the longest time it took. "grading" has a run for each
+assignment: the solution, the untouched notebook and one submission for each mistake of tests/mistakes, how many of them
+get exactly the points that are due, and the seconds that a submission takes. tools/colab_contract.py --record adds how
+long installing takes and two chapters run under Colab's versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import importlib
+import io
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from vsa_lite.results import record_run
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results" / "classroom.json"
+MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale")
+
+
+def passes(check, answer) -> tuple[bool, float]:
+    """Whether a self-check accepts an answer, and the seconds that it takes."""
+    started = time.perf_counter()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            check(answer)
+    except AssertionError:
+        return False, time.perf_counter() - started
+    return True, time.perf_counter() - started
+
+
+def check_table() -> None:
+    """Every stored answer to every self-check."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    for module in MODULES:
+        answers = importlib.import_module(f"answers.{module}")
+        checks = importlib.import_module(f"vsa_lite.checks.{module}")
+        for name, right in answers.RIGHT.items():
+            wrong = [answer for other, answer, _ in answers.WRONG if other == name]
+            good, bad = ([passes(getattr(checks, name), answer) for answer in some] for some in (right, wrong))
+            metrics = {
+                "right_answers": len(good),
+                "right_accepted": sum(accepted for accepted, _ in good),
+                "mistakes": len(bad),
+                "mistakes_rejected": sum(not accepted for accepted, _ in bad),
+                "longest_seconds": max(seconds for _, seconds in good + bad),
+            }
+            _record(f"{module}: {name}", metrics, sum(seconds for _, seconds in good + bad))
+
+
+def grading_table() -> None:
+    """Every stored mistake, handed in by itself."""
+    sys.path.insert(0, str(ROOT / "assignments"))
+    grading, make = (importlib.import_module(name) for name in ("grade", "make"))
+    for path in make.SOURCES:
+        source, name = make.read(path), path.stem
+        code = (ROOT / "tests" / "mistakes" / f"{name}.py").read_text(encoding="utf-8")
+        mistakes = [node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
+        with tempfile.TemporaryDirectory() as folder:
+            submissions = {}
+            for mistake in mistakes:
+                made = make.solution(source)
+                for cell in made.cells:
+                    if cell.metadata.get("nbgrader", {}).get("grade_id") == mistake.split("__")[0]:
+                        cell.source = f"{code}\n\n{mistake.split('__')[0]} = {mistake}"
+                submissions[mistake] = Path(folder) / f"{mistake}.ipynb"
+                submissions[mistake].write_text(make.text(made), encoding="utf-8")
+            started = time.perf_counter()
+            marks = grading.grade(name, submissions)  # raises unless solution and untouched notebook get what is due
+            seconds = time.perf_counter() - started
+        of = marks.pop("of")
+        exact = sum(marks[mistake] == of | {mistake.split("__")[0]: 0} for mistake in mistakes)
+        metrics = {
+            "submissions": len(mistakes) + 2,
+            "graded_as_due": exact + 2,
+            "seconds_a_submission": seconds / (len(mistakes) + 2),
+        }
+        _record(f"grading {name}", metrics, seconds)
+
+
+def _record(what: str, metrics: dict, seconds: float) -> None:
+    about = {"dataset": "generated", "split": "all", "backbone": "none", "regions": "none", "config": {}, "seed": 0}
+    run = record_run(RESULTS, what=what, metrics=metrics, seconds=seconds, **about)
+    print(what, run["metrics"], flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("checks", "grading"))
+    arguments = parser.parse_args()
+    if arguments.only != "grading":
+        check_table()
+    if arguments.only != "checks":
+        grading_table()
+
+
+if __name__ == "__main__":
+    main()
