@@ -85,12 +85,13 @@ def test_live_figures_draw_anew():
     assert both.children[-1].value.count("<img") == 2
 
 
-def test_sizes_and_what_photographs_need(tmp_path, monkeypatch):
+def test_sizes_and_what_photographs_need(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="size must be 'scenes' or 'flickr8k', got 'coco'"):
         Material("coco")
     monkeypatch.delenv("VSA_LITE_FEATURES", raising=False)
     with pytest.raises(ValueError, match="let VSA_LITE_FEATURES name that folder"):
         _ = Material("flickr8k", tmp_path).store
+    assert torch.cuda.is_available() or "Change runtime type" in capsys.readouterr().out
     with pytest.raises(ValueError, match="only scenes have"):
         _ = Material("flickr8k", tmp_path).cnn
 

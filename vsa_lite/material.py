@@ -83,6 +83,12 @@ class Material:
         self.size = size
         self.folder = Path(folder or cache_folder() / "material" / f"{size}-{package_digest()}")
         self._features = features or os.environ.get("VSA_LITE_FEATURES")
+        self._how = {"device": "cuda" if torch.cuda.is_available() else "cpu", "progress": size != "scenes"}
+        if size != "scenes" and not torch.cuda.is_available():
+            print(
+                "no GPU here: models that are not there yet are trained on the CPU, some minutes each. In Colab choose "
+                "Runtime, Change runtime type, T4 GPU."
+            )
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -170,7 +176,7 @@ class Material:
                     *(self.dataset, self.store, self.vocabulary, self.words, model, training),
                     regions=regions,
                     folder=self._state("alignment"),
-                    progress=self.size != "scenes",
+                    **self._how,
                 ),
             )
 
@@ -189,7 +195,7 @@ class Material:
                 train_captioner(
                     *(self.dataset, self.store, self.vocabulary, model, training),
                     folder=self._state("captions"),
-                    progress=self.size != "scenes",
+                    **self._how,
                 ),
             )
 
@@ -209,7 +215,7 @@ class Material:
             ATTENTION_TRAINING if self.size == "scenes" else photographs,
             targets=targets,
             choose_by="perplexity",
-            progress=self.size != "scenes",
+            **self._how,
         )
 
     def _made(self, name: str, make: Callable[[Path], None], is_there: Callable[[Path], bool] = Path.exists) -> Path:
