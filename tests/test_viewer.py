@@ -104,9 +104,12 @@ def test_slider_has_a_step_for_each_beta(image, weights):
     view = json.loads(page.all("figure", "vsa-viewer")[0]["data-view"])
     assert (slider["max"], slider["value"]) == ("1", "0")
     assert view["betas"] == ["0", "2"]
+    assert slider["aria-label"] == "beta"
     assert view["paths"] == [[0, 1, 1, 2], [0, 0, 0, 0]]
     later = Reader(AlignmentViewer(image, BOXES, WORDS, weights, [0, 0, 0, 0], paths=paths)._repr_html_())
     assert later.all("input")[0]["value"] == "1"
+    named = Reader(AlignmentViewer(image, BOXES, WORDS, weights, paths=paths, slider="<pass>")._repr_html_())
+    assert named.all("input")[0]["aria-label"] == "<pass>"
 
 
 def test_truth_of_a_record(image, weights):

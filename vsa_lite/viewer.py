@@ -125,6 +125,7 @@ class AlignmentViewer:
         weights: how strongly each region speaks for each word: products v_i . s_t, or marginals of the chain.
         path: the region of each word; the strongest one by default.
         paths: paths by beta, for a slider; `path`, if it is one of them, is shown first, else that of the lowest beta.
+        slider: what the slider chooses, if not beta.
         truth: for each word its true boxes, drawn dashed (see `true_boxes`).
         caption: a line beneath; plain text.
         alt: what the picture shows, for people who do not see it; the alignment in words is added to it.
@@ -142,6 +143,7 @@ class AlignmentViewer:
         path: Int[Tensor, " words"] | Sequence[int] | None = None,
         *,
         paths: Mapping[float, Sequence[int]] | None = None,
+        slider: str = "beta",
         truth: Sequence[Float[np.ndarray, "n 4"]] | None = None,
         caption: str = "",
         alt: str = "",
@@ -157,7 +159,7 @@ class AlignmentViewer:
         if not np.isfinite(self.weights).all():
             raise ValueError("weights must be finite: leave padded regions and words out")
         self.path = self._check_path(self.weights.argmax(1) if path is None else path, "path")
-        self.betas, self.paths = [], [self.path]
+        self.betas, self.paths, self.slider = [], [self.path], slider
         if paths:
             self.betas = sorted(paths)
             self.paths = [self._check_path(paths[beta], f"paths[{beta}]") for beta in self.betas]
@@ -215,10 +217,10 @@ class AlignmentViewer:
         )
         slider = ""
         if self.betas:
-            first = self.paths.index(self.path)
+            first, name = self.paths.index(self.path), html.escape(self.slider)
             slider = (
-                f'<label class="vsa-beta">beta <input type="range" min="0" max="{len(self.betas) - 1}" step="1" '
-                f'value="{first}" aria-label="beta" aria-valuetext="{self.betas[first]:g}">'
+                f'<label class="vsa-beta">{name} <input type="range" min="0" max="{len(self.betas) - 1}" step="1" '
+                f'value="{first}" aria-label="{name}" aria-valuetext="{self.betas[first]:g}">'
                 f"<output>{self.betas[first]:g}</output></label>"
             )
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
