@@ -243,6 +243,7 @@ async function read(context, name, way) {
     const drawn = () => page.locator(".jupyter-widgets").count();
     for (let patience = 100; patience && (await drawn()) < views; patience--) await page.waitForTimeout(100);
     if ((await drawn()) < views) fault(`only ${await drawn()} of ${views} widgets are drawn`);
+    await page.evaluate(() => document.fonts.load("16px FontAwesome")); // icons of widgets, which ask for it late or never
     if (way === "light")
       links.set(name, await page.evaluate(() => [...document.querySelectorAll("a[href], link[rel~=icon]")].map((a) => [a.getAttribute("href"), a.href])));
     for (const seen of await page.evaluate(look, WAYS[way].viewport.width)) fault(seen);

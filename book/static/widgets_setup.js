@@ -4,7 +4,9 @@
   const here = new URL((document.documentElement.dataset.content_root || "./") + "_static/", document.baseURI).href;
   // the widget manager looks for its fonts and its other half beside the page: tell it where they are
   window.__jupyter_widgets_assets_path__ = here + "html-manager/";
-  window.require.config({ paths: { "@jupyter-widgets/html-manager/dist/libembed-amd": here + "html-manager/libembed-amd" } });
+  const parts = ["base", "base7", "controls", "controls7", "html-manager", "html-manager/dist/libembed-amd"];
+  const paths = parts.map((name) => [`@jupyter-widgets/${name}`, `${here}html-manager/${name.split("/").pop()}`]);
+  window.require.config({ paths: Object.fromEntries(paths) });
   // widgets still call MathJax 2: hand their calls to MathJax 3
   const hub = {
     Queue(...calls) {
