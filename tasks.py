@@ -163,6 +163,7 @@ def pdf() -> None:
         sys.exit("printing needs Node.js 20 or newer with npm")
     node, env = found
     run(PYTHON, ROOT / "tools" / "browser_files.py", "driver", env=env)
+    shutil.rmtree(ROOT / "_build" / "singlehtml", ignore_errors=True)  # what a failed build leaves spoils the next
     run(BIN / "jupyter-book", "build", ".", "--builder", "singlehtml")
     page = ROOT / "_build" / "singlehtml" / "book" / "intro.html"
     run(node, ROOT / "browser" / "pdf.mjs", page, ROOT / "_build" / "html" / "book.pdf", env={"CHROMIUM": chromium})
