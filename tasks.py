@@ -165,7 +165,9 @@ def pdf() -> None:
     run(PYTHON, ROOT / "tools" / "browser_files.py", "driver", env=env)
     shutil.rmtree(ROOT / "_build" / "singlehtml", ignore_errors=True)  # what a failed build leaves spoils the next
     run(BIN / "jupyter-book", "build", ".", "--builder", "singlehtml")
-    page = ROOT / "_build" / "singlehtml" / "book" / "intro.html"
+    whole = ROOT / "_build" / "singlehtml"
+    page = whole / "whole.html"  # beside the files that it asks for; Sphinx puts it one folder too deep
+    shutil.copy(whole / "book" / "intro.html", page)
     run(node, ROOT / "browser" / "pdf.mjs", page, ROOT / "_build" / "html" / "book.pdf", env={"CHROMIUM": chromium})
 
 
