@@ -6,7 +6,8 @@ FEATURES and CHECKPOINT come from `vsa-lite extract` and `vsa-lite train alignme
 makes both); the checkpoint teaches, and brings the vocabulary and the number of regions. Data from VSA_LITE_DATA. With
 --coco FOLDER, region features of COCO's photographs that experiments/coco_grounding.py made with the same backbone, the
 attention at their nouns is compared with true boxes. Writes results/flickr8k_attention.json and, into the folder of
---out, the checkpoint and the training state of each variant and seed.
+--out, the checkpoint and the training state of each variant and seed. The time given is that of the median epoch, times
+their number: a training that was paused by hand has the time that it would have had.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from statistics import median
 
 import torch
 
 from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.captioning.teacher import alignment_targets
 from vsa_lite.checkpoints import load_checkpoint, save_checkpoint
-from vsa_lite.cli_options import check_same_features
+from vsa_lite.cli_options import check_same_features, regions_in_words
 from vsa_lite.data.coco import link_category_nouns, load_coco
 from vsa_lite.data.karpathy import load_flickr8k
 from vsa_lite.evaluation.attention import attention_mass
@@ -88,33 +90,41 @@ def main() -> None:
                 device=arguments.device,
             )
             save_checkpoint(folder / "attention.safetensors", checkpoint)
-            model, seconds = checkpoint.model.to(arguments.device), checkpoint.metrics["seconds"]
-            common = {"perplexity": perplexity(model, test), "minutes": seconds / 60}
-            common["million_parameters"] = sum(part.numel() for part in model.parameters()) / 1e6
+            model, epochs = checkpoint.model.to(arguments.device), checkpoint.metrics["history"]
+            seconds = len(epochs) * median(epoch["seconds"] for epoch in epochs)
+            config = {
+                "about": recipe.about,
+                "model": model.config_dict(),
+                "training": recipe.training,
+                "teacher": "alignment" if is_taught else "none",
+                "features": store.provenance,
+            }
+            size = sum(part.numel() for part in model.parameters()) / 1e6
+            common = {"perplexity": perplexity(model, test), "million_parameters": size, "minutes": seconds / 60}
+            measured = [
+                (
+                    {"what": f"{name}, beam {beam}", "dataset": "flickr8k", "split": "test"},
+                    regions_in_words(store.provenance, regions),
+                    evaluate_captions(model, test, beam, seen) | common,
+                )
+                for beam in BEAMS
+            ]
             if coco is not None:
-                common |= {"attention_mass": attention_mass(model, coco), **evaluate_grounding(model, coco)}
-            for beam in BEAMS:
+                grounding = {"attention_mass": attention_mass(model, coco), **evaluate_grounding(model, coco)}
+                about = {"what": name, "dataset": "coco val2017, 79 photographs", "split": "test"}
+                measured.append((about, regions_in_words(coco.store.provenance, regions), grounding))
+            for about, where, metrics in measured:
                 run = record_run(
                     RESULTS,
-                    what=f"{name}, beam {beam}",
-                    dataset="flickr8k",
-                    split="test",
+                    **about,
                     backbone=store.provenance["backbone"],
-                    regions=f"best {regions} of the store's",
-                    config={
-                        "about": recipe.about,
-                        "beam_size": beam,
-                        "model": model.config_dict(),
-                        "training": recipe.training,
-                        "teacher": "alignment" if is_taught else "none",
-                        "grounding": "COCO val2017, 79 photographs" if coco is not None else "none",
-                        "features": store.provenance,
-                    },
+                    regions=where,
+                    config=config,
                     seed=seed,
-                    metrics=evaluate_captions(model, test, beam, seen) | common,
+                    metrics=metrics,
                     seconds=seconds,
                 )
-                print(name, seed, beam, run["metrics"], flush=True)
+                print(about, seed, run["metrics"], flush=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vsa_lite.alignment.cross_attention import SHARPNESS, cross_attention_scores
+from vsa_lite.alignment.cross_attention import DIRECTIONS, SHARPNESS, cross_attention_scores
 from vsa_lite.alignment.losses import hardest_negative_loss
 from vsa_lite.alignment.model import AlignmentConfig, AlignmentModel
 from vsa_lite.alignment.scores import alignment_scores
@@ -32,7 +32,7 @@ def naive_pair(keys, queries, sharpness):
     return total / len(queries)
 
 
-@pytest.mark.parametrize("direction", SHARPNESS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_equals_the_plain_form(direction):
     v, region_mask, s, word_mask = example()
     scores = cross_attention_scores(v, region_mask, s, word_mask, direction)
@@ -43,7 +43,7 @@ def test_equals_the_plain_form(direction):
             torch.testing.assert_close(scores[k, sentence], naive_pair(*pair, SHARPNESS[direction]))
 
 
-@pytest.mark.parametrize("direction", SHARPNESS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_padding_changes_nothing(direction):
     v, region_mask, s, word_mask = example(1)
     before = cross_attention_scores(v, region_mask, s, word_mask, direction)
@@ -51,7 +51,7 @@ def test_padding_changes_nothing(direction):
     torch.testing.assert_close(cross_attention_scores(v, region_mask, s, word_mask, direction), before)
 
 
-@pytest.mark.parametrize("direction", SHARPNESS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_gradients_are_right(direction):
     v, region_mask, s, word_mask = example(2, images=2, sentences=2, regions=3, words=3, h=4)
     v.requires_grad_(), s.requires_grad_()
@@ -60,7 +60,7 @@ def test_gradients_are_right(direction):
     )
 
 
-@pytest.mark.parametrize("direction", SHARPNESS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_blocks_equal_the_whole(direction, monkeypatch):
     v, region_mask, s, word_mask = example(3, images=7, sentences=230)
     monkeypatch.setattr("vsa_lite.evaluation.ranking.BLOCK", 3 * 5 * 6 * 100)
@@ -68,7 +68,7 @@ def test_blocks_equal_the_whole(direction, monkeypatch):
     torch.testing.assert_close(score_all(v, region_mask, s, word_mask, direction, "mean"), whole)
 
 
-@pytest.mark.parametrize("direction", SHARPNESS)
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_a_model_learns_with_it(direction):
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)

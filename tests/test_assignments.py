@@ -1,8 +1,6 @@
 """Assignments: products never drift from their sources, a stub only drops solutions, and grading gives what is due."""
 
-import ast
 import csv
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +15,10 @@ pytest.importorskip("nbgrader", reason="the extra `grading` is not installed")
 
 import grade as grading  # noqa: E402
 import make  # noqa: E402
+from handed_in import mistakes_in, with_mistakes  # noqa: E402
 
 NAMES = [path.stem for path in make.SOURCES]
-MISTAKES = {
-    name: [node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)]
-    for name in NAMES
-    for path in [ROOT / "tests" / "mistakes" / f"{name}.py"]
-}
+MISTAKES = {name: mistakes_in(name) for name in NAMES}
 
 
 def source(name):
@@ -78,18 +73,6 @@ def test_the_students_notebook_runs_to_its_end(name, tmp_path):
     ran = make.read(tmp_path / f"{name}.ipynb")
     printed = "".join(out.get("text", "") for cell in ran.cells for out in cell.get("outputs", []))
     assert printed.count("still to be written") >= len(exercises(name))
-
-
-def with_mistakes(name, mistakes):
-    """The solution with some functions replaced."""
-    made = make.solution(source(name))
-    code = (ROOT / "tests" / "mistakes" / f"{name}.py").read_text(encoding="utf-8")
-    for cell in made.cells:
-        for mistake in mistakes:
-            part = mistake.split("__")[0]
-            if cell.metadata.get("nbgrader", {}).get("grade_id") == part:
-                cell.source = f"{code}\n\n{part} = {mistake}"
-    return make.text(made)
 
 
 def mixed(name):
@@ -158,4 +141,3 @@ def test_the_bundle_holds_what_a_teacher_needs(tmp_path):
 def test_nothing_of_a_solution_is_published():
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
     assert "assignments" in config.split("exclude_patterns:")[1].splitlines()[0]
-    assert importlib.util.find_spec("make") is not None

@@ -226,6 +226,7 @@ def attention(arguments: argparse.Namespace) -> None:
         check_same_features(start.store.provenance, made, arguments.features, arguments.alignment)
         regions = teacher.provenance.get("regions")  # those that the teacher knows
         vocabulary = teacher.vocabulary
+        vectors = load_word_vectors(arguments.words, vocabulary) if arguments.words else None
         targets = alignment_targets(
             teacher.model, Pairs(start.dataset.split("train"), start.store, vocabulary, regions)
         )

@@ -15,9 +15,22 @@ def _add_training_options(command: argparse.ArgumentParser, out: str) -> None:
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the training (default: 0)")
 
 
-def _add_recipe_options(command: argparse.ArgumentParser, recipes: dict[str, Recipe], default: str) -> None:
+def _add_model(
+    kinds,
+    name: str,
+    summary: str,
+    run: str,
+    example: str,
+    recipes: dict[str, Recipe],
+    features: str = "folder that `vsa-lite extract` made from the same data",
+) -> argparse.ArgumentParser:
+    """A subcommand that trains a model from features by a recipe."""
+    notes = f"{_recipes_in_words(recipes)}\n\n{DATA_HELP}"
+    command = add_command(kinds, name, summary, run, example, notes, resumes=True)
+    add_data_argument(command)
+    command.add_argument("features", metavar="FEATURES", help=features)
     command.add_argument(
-        "--recipe", choices=recipes, help=f"how to train, see below (default: {default}; on scenes, scenes)"
+        "--recipe", choices=recipes, help="how to train, see below (default: quick; on scenes, scenes)"
     )
     _add_training_options(command, "the checkpoint (.safetensors)")
     command.add_argument("--batch-size", type=int, metavar="N", help="items a step (default: the recipe's)")
@@ -28,6 +41,7 @@ def _add_recipe_options(command: argparse.ArgumentParser, recipes: dict[str, Rec
     command.add_argument("--precision", choices=("32", "bf16"), default="32", help="of the products (default: 32 bits)")
     command.add_argument("--folder", metavar="STATE", help="where the training state is kept (default: beside FILE)")
     command.add_argument("--restart", action="store_true", help="throw away the training state")
+    return command
 
 
 def _recipes_in_words(recipes: dict[str, Recipe]) -> str:
@@ -76,51 +90,38 @@ def add_train(commands) -> None:
     command.add_argument("--pretraining-epochs", type=int, default=8, metavar="N", help="passes over them (default: 8)")
     command.add_argument("--size", type=int, default=224, metavar="N", help="side of the pictures (default: 224)")
 
-    command = add_command(
+    command = _add_model(
         kinds,
         "alignment",
         "train the alignment of words and regions from pictures and their sentences",
         "cli_train:alignment",
         "vsa-lite train alignment scenes runs/features --words runs/words.txt --out runs/alignment.safetensors",
-        f"{_recipes_in_words(ALIGNMENT_RECIPES)}\n\n{DATA_HELP}",
-        resumes=True,
+        ALIGNMENT_RECIPES,
     )
-    add_data_argument(command)
-    command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
-    command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
-    _add_recipe_options(command, ALIGNMENT_RECIPES, "quick")
+    _add_words(command)
     _add_mirrored(command)
-    _add_minimum_count(command)
 
-    command = add_command(
+    command = _add_model(
         kinds,
         "captions",
         "train the multimodal RNN to write sentences about whole pictures",
         "cli_train:captions",
         "vsa-lite train captions scenes runs/features --out runs/captions.safetensors",
-        f"{_recipes_in_words(CAPTION_RECIPES)}\n\n{DATA_HELP}",
-        resumes=True,
+        CAPTION_RECIPES,
     )
-    add_data_argument(command)
-    command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
-    command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
-    _add_recipe_options(command, CAPTION_RECIPES, "quick")
+    _add_words(command)
     _add_mirrored(command)
-    _add_minimum_count(command)
 
-    command = add_command(
+    command = _add_model(
         kinds,
         "attention",
         "train a caption model that looks at the regions anew before each word",
         "cli_train:attention",
         "vsa-lite train attention scenes runs/features --alignment runs/alignment.safetensors "
         "--out runs/attention.safetensors",
-        f"{_recipes_in_words(ATTENTION_RECIPES)}\n\n{DATA_HELP}",
-        resumes=True,
+        ATTENTION_RECIPES,
     )
-    add_data_argument(command)
-    command.add_argument("features", metavar="FEATURES", help="folder that `vsa-lite extract` made from the same data")
-    command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
+    _add_words(command)
     command.add_argument(
         "--alignment", metavar="CHECKPOINT", help="of `vsa-lite train alignment`: it teaches where to look"
     )
@@ -128,28 +129,28 @@ def add_train(commands) -> None:
     command.add_argument(
         "--revisions", type=int, default=0, metavar="N", help="times that its words revise where it looks (default: 0)"
     )
-    _add_recipe_options(command, ATTENTION_RECIPES, "quick")
-    _add_minimum_count(command)
 
-    command = add_command(
+    command = _add_model(
         kinds,
         "region-captions",
         "train the multimodal RNN to write about regions, from what a trained alignment found in the sentences",
         "cli_train:region_captions",
         "vsa-lite train region-captions scenes runs/features --alignment runs/alignment.safetensors "
         "--out runs/regions.safetensors",
-        f"{_recipes_in_words(CAPTION_RECIPES)}\n\n{DATA_HELP}",
-        resumes=True,
+        CAPTION_RECIPES,
+        "the features that the alignment was trained on",
     )
-    add_data_argument(command)
-    command.add_argument("features", metavar="FEATURES", help="the features that the alignment was trained on")
     command.add_argument("--alignment", required=True, metavar="CHECKPOINT", help="of `vsa-lite train alignment`")
     command.add_argument(
         "--beta", type=float, default=1.0, metavar="X", help="reward for staying on a region (default: 1)"
     )
     command.add_argument("--minimum-words", type=int, default=2, metavar="N", help="of a snippet (default: 2)")
     command.add_argument("--maximum-words", type=int, metavar="N", help="of a snippet (default: no limit)")
-    _add_recipe_options(command, CAPTION_RECIPES, "quick")
+
+
+def _add_words(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--words", metavar="FILE", help="word vectors to start from (default: random)")
+    _add_minimum_count(command)
 
 
 def _add_mirrored(command: argparse.ArgumentParser) -> None:

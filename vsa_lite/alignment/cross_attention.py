@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 Direction = Literal["text_to_image", "image_to_text"]
 SHARPNESS = {"text_to_image": 9.0, "image_to_text": 4.0}  # inverse temperatures lambda_1 of the paper
+DIRECTIONS = tuple(SHARPNESS)  # each is a score of its own
 TINY = 1e-8
 
 
@@ -49,31 +50,32 @@ def cross_attention_scores(
 
     Source: Lee et al. 2018, "Stacked Cross Attention for Image-Text Matching", with average pooling.
     """
-    if direction not in SHARPNESS:
+    if direction not in DIRECTIONS:
         raise ValueError(f"direction must be 'text_to_image' or 'image_to_text', got {direction!r}")
     regions, words = regions * region_mask[..., None], words * word_mask[..., None]
     products = torch.einsum("krh,lth->klrt", regions, words)
+    regions, words = regions[:, None], words[None]  # (images, 1, regions, h), (1, sentences, words, h)
+    region_mask, word_mask = region_mask[:, None], word_mask[None]
     if direction == "text_to_image":
-        return _attend(products, regions, region_mask[:, None, :, None], words[None], word_mask[None], direction)
-    return _attend(products.mT, words, word_mask[None, :, :, None], regions[:, None], region_mask[:, None], direction)
+        return _attend(products, regions, region_mask, words, word_mask, SHARPNESS[direction])
+    return _attend(products.mT, words, word_mask, regions, region_mask, SHARPNESS[direction])
 
 
 def _attend(
     products: Float[Tensor, "images sentences keys queries"],
-    keys: Float[Tensor, "items keys h"],
-    key_mask: Bool[Tensor, "#images #sentences keys 1"],
+    keys: Float[Tensor, "#images #sentences keys h"],
+    key_mask: Bool[Tensor, "#images #sentences keys"],
     queries: Float[Tensor, "#images #sentences queries h"],
     query_mask: Bool[Tensor, "#images #sentences queries"],
-    direction: Direction,
+    sharpness: float,
 ) -> Float[Tensor, "images sentences"]:
     """The mean over queries of the cosine between each and its mixture of keys."""
-    gram = keys @ keys.mT  # (items, keys, keys)
-    gram = gram[:, None] if direction == "text_to_image" else gram[None]  # keys belong to pictures, or to sentences
+    gram = keys @ keys.mT  # G: (1 or images, 1 or sentences, keys, keys)
     query_length = queries.norm(dim=-1).clamp(min=TINY)  # (1 or images, 1 or sentences, queries)
     key_length = gram.diagonal(dim1=-2, dim2=-1).clamp(min=TINY**2).sqrt()  # (.., .., keys)
     cosines = products / (key_length[..., None] * query_length[..., None, :])
     likeness = nn.functional.normalize(cosines.clamp(min=0), dim=-1, eps=TINY)  # over the queries
-    alpha = (SHARPNESS[direction] * likeness).masked_fill(~key_mask, -torch.inf).softmax(2)
+    alpha = (sharpness * likeness).masked_fill(~key_mask[..., None], -torch.inf).softmax(2)
     attended = (alpha * (gram @ alpha)).sum(2).clamp(min=TINY**2).sqrt()  # |a|: (images, sentences, queries)
     cosine = (alpha * products).sum(2) / (attended * query_length)
     return (cosine * query_mask).sum(-1) / query_mask.sum(-1)

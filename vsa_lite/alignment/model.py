@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from vsa_lite.alignment.cross_attention import SHARPNESS
+from vsa_lite.alignment.cross_attention import DIRECTIONS
 from vsa_lite.alignment.losses import contrastive_loss, hardest_negative_loss, structured_loss
 from vsa_lite.alignment.scores import Normalisation, Score, alignment_scores, check_choice, own_products
 from vsa_lite.data.batches import Batch
@@ -66,7 +66,7 @@ class AlignmentConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         check_choice(self.score, self.normalisation)
-        if self.score in SHARPNESS and (self.unit_sentences or not self.unit_vectors):
+        if self.score in DIRECTIONS and (self.unit_sentences or not self.unit_vectors):
             raise ValueError(f"the score {self.score!r} needs unit_vectors=True and unit_sentences=False")
         if self.loss not in ("structured", "hardest", "contrastive"):
             raise ValueError(f"loss must be 'structured', 'hardest' or 'contrastive', got {self.loss!r}")

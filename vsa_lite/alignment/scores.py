@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vsa_lite.alignment.cross_attention import SHARPNESS, cross_attention_scores
+from vsa_lite.alignment.cross_attention import DIRECTIONS, cross_attention_scores
 
 Score = Literal["max", "sum", "text_to_image", "image_to_text"]
 Normalisation = Literal["sum", "mean", "smooth"]
@@ -23,12 +23,12 @@ SMOOTHING = 10.0  # `smooth`: words + 10 in the denominator
 
 def check_choice(score: Score, normalisation: Normalisation) -> None:
     """Raise a ValueError for a score or a normalisation that is not known, or where they do not go together."""
-    if score not in ("max", "sum", *SHARPNESS):
+    if score not in ("max", "sum", *DIRECTIONS):
         names = "'max' (eq. 8), 'sum' (eq. 7), 'text_to_image' or 'image_to_text' (cross attention)"
         raise ValueError(f"score must be {names}, got {score!r}")
     if normalisation not in ("sum", "mean", "smooth"):
         raise ValueError(f"normalisation must be 'sum', 'mean' or 'smooth', got {normalisation!r}")
-    if score in SHARPNESS and normalisation != "mean":
+    if score in DIRECTIONS and normalisation != "mean":
         raise ValueError(f"the score {score!r} is a mean: set normalisation to 'mean', got {normalisation!r}")
 
 
@@ -87,7 +87,7 @@ def alignment_scores(
         if empty:
             part = "region" if name == "picture" else "word"
             raise ValueError(f"{name} {empty[0]} has no {part}: leave it out of the batch")
-    if score in SHARPNESS:
+    if score in DIRECTIONS:
         return cross_attention_scores(regions, region_mask, words, word_mask, score)
     padding, lengths = None if region_mask.all() else region_mask, word_mask.sum(1)
     return normalised(packed_scores(regions, padding, words[word_mask], lengths, score), lengths, normalisation)

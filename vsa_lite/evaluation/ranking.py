@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vsa_lite.alignment.cross_attention import SHARPNESS, cross_attention_scores
+from vsa_lite.alignment.cross_attention import DIRECTIONS, cross_attention_scores
 from vsa_lite.alignment.scores import Normalisation, Score, check_choice, normalised, packed_scores
 
 RECALLS = (1, 5, 10)
@@ -88,7 +88,7 @@ def score_all(
     check_choice(score, normalisation)
     # summed in at least single precision, as there
     scores = regions.new_empty(len(regions), len(words), dtype=torch.promote_types(regions.dtype, torch.float32))
-    if score in SHARPNESS:
+    if score in DIRECTIONS:
         rows = max(1, BLOCK // (regions.shape[1] * words.shape[1] * 100))
         for first in range(0, len(regions), rows):
             for start in range(0, len(words), 100):
