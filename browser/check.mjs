@@ -156,7 +156,7 @@ async function tryViewer(page, root, touch) {
     }));
   const expect = async (what, test) => {
     let seen;
-    for (let patience = 20; patience; patience--) {
+    for (let patience = 200; patience; patience--) { // a busy machine draws a fading box late
       seen = await state();
       if (test(seen)) return;
       await page.waitForTimeout(50);
