@@ -18,7 +18,7 @@ START = """# Begin
 In this folder, with Python {version}:
 
     python3 -m venv env
-    env/bin/python -m pip install --no-index --find-links packages "vsa-lite[lab]"
+    env/bin/python -m pip install --no-index --find-links packages "vsa-lite[lab,metrics]"
     env/bin/jupyter lab notebooks
 
 On Windows it is `env\\Scripts` in place of `env/bin`. `env/bin/vsa-lite doctor` says what is wrong, if something is.
@@ -37,8 +37,8 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "-o", packages, ROOT], check=True)
     wheel = next(packages.glob("vsa_lite-*.whl"))
     download = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--progress-bar", "off"]
-    wanted = [f"{wheel}[lab]", "pip", "--dest", packages, "--find-links", packages, "-c", ROOT / "constraints.txt"]
-    subprocess.run([*download, "--prefer-binary", *wanted], check=True)
+    where = ["--dest", packages, "--find-links", packages, "-c", ROOT / "constraints.txt"]
+    subprocess.run([*download, "--prefer-binary", *where, f"{wheel}[lab,metrics]", "pip"], check=True)
     copies = {"notebooks": ROOT / "notebooks", "assignments": ROOT / "assignments" / "student"}
     built = ROOT / "_build" / "html"
     copies |= {"book": built} if (built / "index.html").exists() else {}

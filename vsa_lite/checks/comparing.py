@@ -15,8 +15,8 @@ def _numbers(value: Any) -> Tensor | None:
     """A tensor, a number, or nested lists and tuples of them as one tensor; None for anything else."""
     try:
         if isinstance(value, tuple | list) and any(isinstance(part, Tensor) for part in value):
-            return torch.cat([torch.as_tensor(part).detach().double().flatten() for part in value])
-        return torch.as_tensor(value).detach().double()
+            return torch.cat([torch.as_tensor(part).detach().cpu().double().flatten() for part in value])
+        return torch.as_tensor(value).detach().cpu().double()
     except (TypeError, ValueError, RuntimeError):
         return None
 
