@@ -7,7 +7,8 @@ every variant from the same first weights, and is taught by the alignment of its
 results/scenes_attention.json; a variant and seed that is recorded there, of this very commit, is not trained again.
 
 Beside the captions stands where the attention was: `attention_mass`, the share of it on regions that overlap the named
-thing by half, and the grounding of the region with most of it, both at the true words.
+thing by half (`attention_mass_first`: before it was revised), and the grounding of the region with most of it, all at
+the true words.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def main() -> None:
         teachers = {
             "": None,
             "alignment": (attention, mask),
-            "shuffled": (shuffled(attention, torch.Generator().manual_seed(seed)), mask),
+            "shuffled": (shuffled(attention, mask, torch.Generator().manual_seed(seed)), mask),
             "truth": true_targets(train),
         }
         for name, (extras, teacher) in VARIANTS.items():
@@ -87,7 +88,9 @@ def main() -> None:
                 progress=False,
             )
             model = made.model
-            gamma = {"gamma": float(model.gamma.detach())} if model.extras["revisions"] else {}
+            revised = {}
+            if model.extras["revisions"]:
+                revised = {"gamma": float(model.gamma.detach()), "attention_mass_first": attention_mass(model, test, 0)}
             run = record_run(
                 RESULTS,
                 what=name,
@@ -106,7 +109,7 @@ def main() -> None:
                     "attention_mass": attention_mass(model, test),
                     **evaluate_grounding(model, test),
                     "million_parameters": sum(part.numel() for part in model.parameters()) / 1e6,
-                    **gamma,
+                    **revised,
                 },
                 seconds=made.metrics["seconds"],
             )

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from vsa_lite.captioning.attention import AttentionCaptioner
+from vsa_lite.captioning.attention import AttentionCaptioner, Look, Seen
 from vsa_lite.captioning.decoding import beam_search, greedy, sample
 from vsa_lite.captioning.rnn import END, _targets
 from vsa_lite.captioning.teacher import TaughtBatch
@@ -126,6 +127,24 @@ def replace_plain(batch):
     return Batch(**{name: getattr(batch, name) for name in Batch.__dataclass_fields__})
 
 
+def test_a_teacher_is_heard_where_attention_has_underflowed():
+    model = make(teacher_weight=1.0)
+    energies = torch.tensor([[900.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    one = torch.ones(1, 1, dtype=torch.bool)
+    lesson = SimpleNamespace(attention=torch.tensor([[[0.0, 1.0]]]).double(), attention_mask=one)
+    first = torch.zeros(1, dtype=torch.int64)
+    loss = model._taught(energies.log_softmax(1), lesson, first, first)
+    loss.backward()
+    assert loss.item() == pytest.approx(900)
+    assert energies.grad.tolist() == [[1, -1]]
+
+
+def test_further_layers_leave_the_first_weights_of_the_others():
+    plain, more = make().state_dict(), make(**ALL).state_dict()
+    assert all(torch.equal(plain[name], more[name]) for name in plain)
+    assert len(more) > len(plain)
+
+
 def test_more_padding_changes_nothing():
     model, batch = make(**ALL), some()
     wider = replace(
@@ -164,11 +183,11 @@ def test_revisions_use_the_words():
     """Another word table, with the same inputs otherwise, moves the revised attention and not the first one."""
     model, batch = make(revisions=1), some()
     hidden, values = torch.randn(2, H).double(), torch.rand(2, 4, H).double()
-    mask = torch.ones(2, 4, dtype=torch.bool)
-    before = model.looks(hidden, values, mask)
+    seen = Seen(values, model.key(values), torch.ones(2, 4, dtype=torch.bool))
+    before = model.looks(hidden, seen)
     with torch.no_grad():
         model.embedding.weight.mul_(-2)
-    after = model.looks(hidden, values, mask)
+    after = model.looks(hidden, seen)
     assert torch.equal(before[0].alpha, after[0].alpha)
     assert not torch.allclose(before[1].alpha, after[1].alpha)
     assert len(batch) == 3
@@ -208,7 +227,7 @@ def test_the_expectation_of_reinforce_is_the_gradient_of_the_expected_reward():
     """By enumeration: sum over regions of alpha times the surrogate's gradient."""
     model = make(hard=True)
     hidden, values = torch.randn(1, H).double(), torch.rand(1, 3, H).double()
-    mask, target = torch.ones(1, 3, dtype=torch.bool), torch.tensor([4])
+    seen, target = Seen(values, model.key(values), torch.ones(1, 3, dtype=torch.bool)), torch.tensor([4])
     model.baseline.fill_(0.37)  # any baseline: it leaves the expectation as it is
     model.eval()
     weight = model.query.weight
@@ -217,14 +236,13 @@ def test_the_expectation_of_reinforce_is_the_gradient_of_the_expected_reward():
         counts = nn.functional.one_hot(torch.tensor([region]), 3).double()
         return -nn.functional.cross_entropy(model._predict(hidden.detach(), values, counts), target), counts
 
-    alpha = model._energies(hidden, values, mask).softmax(1)
+    alpha = model._energies(hidden, seen).softmax(1)
     expected = sum(alpha[0, i] * log_p_of(i)[0].detach() for i in range(3))
     (exact,) = torch.autograd.grad(-expected, weight)
     total = torch.zeros_like(weight)
     for i in range(3):
         reward, counts = log_p_of(i)
-        alpha = model._energies(hidden, values, mask).softmax(1)
-        look = type("Look", (), {"alpha": alpha, "counts": counts})
+        look = Look(model._energies(hidden, seen).log_softmax(1), counts, counts)
         (gradient,) = torch.autograd.grad(model._reinforce(look, reward.detach()[None]), weight)
         total += alpha[0, i].detach() * gradient
     torch.testing.assert_close(total, exact)
@@ -234,9 +252,10 @@ def test_hard_attention_looks_at_one_region_and_moves_its_baseline():
     model, batch = make(hard=True), some()
     model.train()
     torch.manual_seed(0)
-    passes, *_ = model._positions(batch.regions, batch.tokens, batch.word_mask)
-    assert torch.equal(passes[0].counts.sum(1), torch.ones(len(passes[0].counts)).double())
-    assert set(passes[0].counts.unique().tolist()) == {0.0, 1.0}
+    hidden, seen, *_ = model._positions(batch.regions, batch.tokens, batch.word_mask)
+    (look,) = model.looks(hidden, seen)
+    assert torch.equal(look.counts.sum(1), torch.ones(len(look.counts)).double())
+    assert set(look.counts.unique().tolist()) == {0.0, 1.0}
     model.loss(batch).backward()
     assert model.baseline < 0
     assert model.query.weight.grad.abs().sum() > 0  # only the surrogate reaches it
@@ -273,6 +292,7 @@ def test_loss_has_the_right_gradient():
         ({"feedback": "nothing"}, "feedback must be 'words' or 'state'"),
         ({"revisions": -1}, "revisions must be at least 0"),
         ({"teacher_weight": math.inf}, "teacher_weight must be at least 0 and finite"),
+        ({"revisions": 1.5}, "revisions must be whole"),
         ({"hard": True, "revisions": 1}, "hard attention has nothing to revise"),
     ],
 )

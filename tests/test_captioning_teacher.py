@@ -92,23 +92,36 @@ def test_right_regions_are_those_that_overlap_by_half(pairs):
 def test_batches_bring_the_teacher_of_their_own_pairs(pairs):
     generator = torch.Generator().manual_seed(0)
     longest = max(map(len, pairs.tokens))
-    beta = torch.rand(len(pairs), longest, 4, generator=generator)
-    mask = torch.rand(len(pairs), longest, generator=generator) > 0.5
+    beta = torch.rand(len(pairs), longest, 4, generator=generator).softmax(-1)
+    real = torch.arange(longest) < torch.tensor([*map(len, pairs.tokens)])[:, None]
+    mask = (torch.rand(len(pairs), longest, generator=generator) > 0.5) & real
     batch = TaughtPairs(pairs, beta, mask).batch([3, 1])
     words = batch.tokens.shape[1]
     assert torch.equal(batch.attention, beta[[3, 1], :words])
     assert torch.equal(batch.attention_mask, mask[[3, 1], :words])
     assert torch.equal(batch.tokens, pairs.batch([3, 1]).tokens)
     assert torch.equal(batch.to("cpu").attention, batch.attention)
-    with pytest.raises(ValueError, match=f"{len(pairs)} pairs need as many rows"):
-        TaughtPairs(pairs, beta[1:], mask[1:])
+    for odd, which, problem in (
+        (beta[1:], mask[1:], "attention must be"),
+        (beta[..., :1], mask, "attention must be"),
+        (beta, mask.int(), "must be boolean"),
+        (beta, ~real | mask, "behind the end"),
+        (beta * 0, mask, f"{int(mask.sum())} of {int(mask.sum())} masked words"),
+        (beta.log(), mask, "no distribution"),
+        (beta / 0, mask, "no distribution"),
+    ):
+        with pytest.raises(ValueError, match=problem):
+            TaughtPairs(pairs, odd, which)
+    assert TaughtPairs(pairs, beta, mask).digest() != TaughtPairs(pairs, beta.flip(-1), mask).digest()
 
 
 def test_a_shuffled_teacher_says_the_same_about_others(pairs):
-    beta = torch.rand(len(pairs), 3, 4)
-    other = shuffled(beta, torch.Generator().manual_seed(0))
+    beta, mask = torch.rand(len(pairs), 3, 4), torch.rand(len(pairs), 3) > 0.4
+    other = shuffled(beta, mask, torch.Generator().manual_seed(0))
+    assert torch.equal(beta[~mask], other[~mask])
     assert not torch.equal(beta, other)
-    torch.testing.assert_close(other.sum(0), beta.sum(0))
+    said, again = (sorted(part[mask].tolist()) for part in (beta, other))
+    assert said == again
 
 
 def test_attention_learns_where_it_is_taught_to_look(dataset, store, vocabulary, pairs, tmp_path):
@@ -144,3 +157,12 @@ def test_attention_mass_by_hand(pairs):
             return (real / real.sum(1, keepdim=True))[:, None].expand(-1, tokens.shape[1], -1)
 
     assert attention_mass(Looks(1, 1), pairs, batch_size=3) == pytest.approx(100 / 3)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_teacher_needs_a_weight_and_a_weight_needs_a_teacher(dataset, store, vocabulary, pairs, weight):
+    targets = None if weight else true_targets(pairs)
+    with pytest.raises(ValueError, match="a teacher needs targets and a teacher_weight"):
+        train_attention(
+            *(dataset, store, vocabulary, SMALL | {"teacher_weight": weight}, TrainingConfig(epochs=1)), targets=targets
+        )

@@ -28,7 +28,7 @@ def results(tmp_path_factory):
     return [torch.load(folder / f"{name}.pt", weights_only=True) for name in ("alone", "together")]
 
 
-@pytest.mark.parametrize("name", ["structured", "eq. 7", "hardest", "contrastive", "captions"])
+@pytest.mark.parametrize("name", ["structured", "eq. 7", "hardest", "contrastive", "captions", "attention"])
 def test_two_processes_equal_one(results, name):
     alone, together = (result[name] for result in results)
     torch.testing.assert_close(together["loss"], alone["loss"])

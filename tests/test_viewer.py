@@ -112,6 +112,16 @@ def test_slider_has_a_step_for_each_beta(image, weights):
     assert named.all("input")[0]["aria-label"] == "<pass>"
 
 
+def test_each_step_of_the_slider_may_have_its_own_weights(image):
+    passes = torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(0))
+    viewer = AlignmentViewer(image, BOXES, WORDS, passes, paths=dict(enumerate(passes.argmax(2).tolist())))
+    assert viewer.path == passes[0].argmax(1).tolist()
+    view = viewer._view()
+    assert view["weights"] == [[[pytest.approx(w, abs=1e-3) for w in row] for row in one] for one in passes.tolist()]
+    for number, one in enumerate(view["strengths"]):
+        assert [row.index(1.0) for row in one] == view["paths"][number]
+
+
 def test_truth_of_a_record(image, weights):
     sentence = Sentence("A dog sits here.", tuple(WORDS), (Phrase(0, 2, (1, 0)),))
     record = Record(7, "seven", image, "test", (sentence,), BOXES)
@@ -124,7 +134,7 @@ def test_truth_of_a_record(image, weights):
 
 def test_strengths_are_relative_to_the_word(image):
     weights = torch.tensor([[0.0, -4.0, 4.0, 2.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 1e-9], [5.0, 6.0, 7.0, 8.0]])
-    strengths = AlignmentViewer(image, BOXES, WORDS, weights)._view()["strengths"]
+    strengths = AlignmentViewer(image, BOXES, WORDS, weights)._view()["strengths"][0]
     assert strengths[0] == [0.5, 0.0, 1.0, 0.75]
     assert strengths[1] == [0.0] * 4
 
@@ -165,6 +175,7 @@ def test_any_kind_of_picture(mode, weights):
         ({"boxes": np.zeros((0, 4))}, "needs words and boxes"),
         ({"boxes": BOXES * 60}, "divide pixels"),
         ({"weights": torch.zeros(4, 3)}, r"\(4, 4\).*\(4, 3\)"),
+        ({"weights": torch.zeros(2, 4, 4)}, "each of the 0 paths"),
         ({"weights": torch.full((4, 4), torch.nan)}, "finite"),
         ({"path": [0, 1]}, "one region a word, 4, got 2"),
         ({"path": [0, 1, 2, 4]}, "path names region 4"),

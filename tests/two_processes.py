@@ -12,8 +12,9 @@ import torch
 from lightning_fabric import Fabric
 
 from vsa_lite.alignment.model import AlignmentConfig, AlignmentModel
+from vsa_lite.captioning.attention import AttentionCaptioner
 from vsa_lite.captioning.rnn import MultimodalRNN
-from vsa_lite.data.batches import Batch
+from vsa_lite.captioning.teacher import TaughtBatch
 from vsa_lite.training import TrainingConfig, train
 
 PAIRS, D, WORDS = 22, 6, 9  # 22: the last batch of 8 holds 6, which two processes share
@@ -23,22 +24,25 @@ MODELS = {
     "eq. 7": {"loss": "structured", "score": "sum", "normalisation": "smooth"},
     "hardest": {"loss": "hardest", "margin": 0.2, "normalisation": "mean"},
     "contrastive": {"loss": "contrastive", **UNIT},
-    "captions": None,
+    "captions": MultimodalRNN,
+    "attention": AttentionCaptioner,
 }
+TAUGHT = {"revisions": 1, "teacher_weight": 0.7, "cycle_weight": 0.5, "doubly_weight": 0.2}
 TRAINING = TrainingConfig(epochs=2, batch_size=8, learning_rate=0.01, seed=3)
 
 
 def model_of(name):
     generator = torch.Generator().manual_seed(0)
-    if MODELS[name] is None:
-        return MultimodalRNN(WORDS, D, hidden_size=7, dropout=0.0, generator=generator)
+    if isinstance(MODELS[name], type):
+        extras = TAUGHT if name == "attention" else {}
+        return MODELS[name](WORDS, D, hidden_size=7, dropout=0.0, generator=generator, **extras)
     torch.manual_seed(0)
     sizes = {"embedding_size": 8, "hidden_size": 7, "word_size": 5, "train_words": True}
     return AlignmentModel(AlignmentConfig(WORDS, D, **sizes, **MODELS[name]))
 
 
 def batch_of(indices):
-    """Pairs 2i and 2i + 1 share a picture; sentences and pictures are of many sizes."""
+    """Pairs 2i and 2i + 1 share a picture; sizes differ; a teacher speaks of few words."""
     ids = torch.as_tensor(indices) // 2
     features = torch.randn(PAIRS // 2, 4, D, generator=torch.Generator().manual_seed(1))[ids]
     region_mask = torch.arange(4) < (1 + ids % 4)[:, None]
@@ -46,13 +50,15 @@ def batch_of(indices):
     word_mask = torch.arange(6) < (1 + torch.as_tensor(indices) % 6)[:, None]
     longest = int(word_mask.sum(1).max())  # processes meet different lengths
     boxes = torch.zeros(len(ids), 4, 4)
-    return Batch(
+    return TaughtBatch(
         ids,
         features * region_mask[..., None],
         region_mask,
         boxes,
         (words * word_mask)[:, :longest],
         word_mask[:, :longest],
+        attention=(region_mask / region_mask.sum(1, keepdim=True))[:, None].expand(-1, longest, -1),
+        attention_mask=(word_mask & (ids < 2)[:, None])[:, :longest],
     )
 
 

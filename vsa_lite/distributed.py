@@ -59,4 +59,4 @@ def share_of_all(count: Int[Tensor, ""]) -> Tensor | float:
         return 1.0
     total = count.clone()
     dist.all_reduce(total)
-    return processes() * count / total
+    return processes() * count / total.clamp(min=1)

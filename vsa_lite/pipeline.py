@@ -287,12 +287,18 @@ def train_attention(
             :func:`~vsa_lite.captioning.teacher.alignment_targets` gives it for the same pairs.
         choose_by: what the best epoch is best in: BLEU-4 of greedy sentences, or perplexity, where there are so few
             pictures that BLEU-4 is chance.
+
+    Raises:
+        ValueError: for targets without a `teacher_weight` in `model`, or the other way round.
     """
+    if (targets is None) != (not model.get("teacher_weight")):
+        given = "no targets" if targets is None else "targets"
+        raise ValueError(f"a teacher needs targets and a teacher_weight above 0, got {given} and {model}")
     pairs = Pairs(dataset.split("train"), store, vocabulary, regions)
     validate = _by_bleu(Pairs(dataset.split("val"), store, vocabulary, regions))
     about = {"dataset": dataset.name, "trained_on": "whole pictures, with attention", "regions": regions}
-    about |= {"taught": targets is not None}
     items = pairs if targets is None else TaughtPairs(pairs, *targets)
+    about["taught"] = None if targets is None else items.digest()
     metric = (choose_by, choose_by == "bleu_4")
     given = (items, pairs.feature_statistics(), store, vocabulary, model, training, validate, *metric, about)
     return _train_rnn(*given, word_vectors, folder, device, fabric, progress, AttentionCaptioner)

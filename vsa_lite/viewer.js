@@ -44,11 +44,12 @@
     };
     const showWord = (t) => {
       const best = path[t];
-      const strengths = view.strengths[t];
+      const at = slider && view.weights.length > 1 ? Number(slider.value) : 0; // weights of this step, or of all
+      const strengths = view.strengths[at][t];
       light(best, (i) => (strengths[i] < 0.3 ? 0 : 0.7 * strengths[i] ** 2), (s) => s === t);
       drawTruth(t);
       const overlap = view.overlaps[t] ? `, overlap with the true box ${view.overlaps[t][best]} %` : "";
-      status.textContent = `“${texts[t]}” → region ${best} (${view.places[best]}), strength ${view.weights[t][best].toFixed(2)}${overlap}`;
+      status.textContent = `“${texts[t]}” → region ${best} (${view.places[best]}), strength ${view.weights[at][t][best].toFixed(2)}${overlap}`;
     };
     const showRegion = (region) => {
       light(region, () => 0, (t) => path[t] === region);

@@ -122,7 +122,8 @@ class AlignmentViewer:
         image: the picture.
         boxes: of the regions, as shares of the picture's sides, 0 to 1.
         words: the sentence, one string a word.
-        weights: how strongly each region speaks for each word: products v_i . s_t, or marginals of the chain.
+        weights: how strongly each region speaks for each word: products v_i . s_t, or marginals of the chain. With a
+            third axis in front, one such matrix for each step of the slider.
         path: the region of each word; the strongest one by default.
         paths: paths by beta, for a slider; `path`, if it is one of them, is shown first, else that of the lowest beta.
         slider: what the slider chooses, if not beta.
@@ -139,7 +140,7 @@ class AlignmentViewer:
         image: Image.Image,
         boxes: Float[Tensor, "regions 4"] | Float[np.ndarray, "regions 4"],
         words: Sequence[str],
-        weights: Float[Tensor, "words regions"] | Float[np.ndarray, "words regions"],
+        weights: Float[Tensor, "*steps words regions"] | Float[np.ndarray, "*steps words regions"],
         path: Int[Tensor, " words"] | Sequence[int] | None = None,
         *,
         paths: Mapping[float, Sequence[int]] | None = None,
@@ -154,11 +155,15 @@ class AlignmentViewer:
             raise ValueError(f"a viewer needs words and boxes, got {len(self.words)} and {len(self.boxes)}")
         check_boxes(torch.from_numpy(self.boxes))
         expected = (len(self.words), len(self.boxes))
-        if self.weights.shape != expected:
-            raise ValueError(f"weights must have the shape (words, regions) = {expected}, got {self.weights.shape}")
+        if self.weights.shape not in (expected, (len(paths or ()), *expected)):
+            raise ValueError(
+                f"weights must have the shape (words, regions) = {expected}, or one such matrix for each of the "
+                f"{len(paths or ())} paths, got {self.weights.shape}"
+            )
         if not np.isfinite(self.weights).all():
             raise ValueError("weights must be finite: leave padded regions and words out")
-        self.path = self._check_path(self.weights.argmax(1) if path is None else path, "path")
+        self.weights = self.weights.reshape(-1, *expected)  # one for all steps of the slider, or one for each
+        self.path = self._check_path(self.weights[0].argmax(1) if path is None else path, "path")
         self.betas, self.paths, self.slider = [], [self.path], slider
         if paths:
             self.betas = sorted(paths)
@@ -189,7 +194,7 @@ class AlignmentViewer:
 
     def _view(self) -> dict:
         """What the script needs."""
-        low, high = self.weights.min(1, keepdims=True), self.weights.max(1, keepdims=True)
+        low, high = self.weights.min(2, keepdims=True), self.weights.max(2, keepdims=True)
         strengths = (self.weights - low) / np.where(high > low, high - low, 1)
         overlaps = []
         for boxes in self.truth:  # once for a page, a dozen words

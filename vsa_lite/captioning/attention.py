@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -35,19 +35,42 @@ Scoring = Literal["additive", "dot"]
 Feedback = Literal["words", "state"]
 
 
+class Seen(NamedTuple):
+    """What there is to look at, a row for each picture or for each position.
+
+    Attributes:
+        values: v of each region.
+        keys: W_k v of each region, made once a picture, however many words look at it.
+        mask: True where a region is real.
+    """
+
+    values: Float[Tensor, "rows regions H"]
+    keys: Float[Tensor, "rows regions H"]
+    mask: Bool[Tensor, "rows regions"]
+
+    def of(self, rows: Int[Tensor, " positions"]) -> Seen:
+        """The rows with these numbers."""
+        return Seen(*(part.index_select(0, rows) for part in self))
+
+
 @dataclass(frozen=True)
 class Look:
     """One pass over the regions.
 
     Attributes:
-        alpha: the attention of each position; sums to 1 over real regions, 0 where padded.
+        log_alpha: log of the attention of each position; minus infinity where padded.
         counts: how much each region counted: alpha, or with hard attention 1 for the one that was chosen.
         logits: of each position's next word.
     """
 
-    alpha: Float[Tensor, "positions regions"]
+    log_alpha: Float[Tensor, "positions regions"]
     counts: Float[Tensor, "positions regions"]
     logits: Float[Tensor, "positions V"]
+
+    @property
+    def alpha(self) -> Float[Tensor, "positions regions"]:
+        """The attention: sums to 1 over real regions, 0 where padded."""
+        return self.log_alpha.exp()
 
 
 class AttentionCaptioner(MultimodalRNN):
@@ -70,8 +93,8 @@ class AttentionCaptioner(MultimodalRNN):
         hard: look at one region, drawn from alpha while training (REINFORCE with a moving baseline), the most probable
             one otherwise.
         revisions: how often the attention is revised.
-        feedback: "words" as above; "state" revises by the state in place of the words: the same computation without
-            feedback, a control.
+        feedback: "words" as above; "state" revises by the state in place of the words: a second look without
+            feedback and with one layer more, a control.
         teacher_weight, cycle_weight, doubly_weight: lambda_a, lambda_c, lambda_d.
 
     Raises:
@@ -109,6 +132,8 @@ class AttentionCaptioner(MultimodalRNN):
         for name, value in (weights | {"revisions": revisions}).items():
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {value}")
+        if revisions != int(revisions):
+            raise ValueError(f"revisions must be whole, got {revisions}")
         if hard and (revisions or any(weights.values())):
             raise ValueError("hard attention has nothing to revise or to teach: set revisions and the weights to 0")
         self.extras = {"scoring": scoring, "gate": gate, "hard": hard, "revisions": revisions, "feedback": feedback}
@@ -146,11 +171,12 @@ class AttentionCaptioner(MultimodalRNN):
 
     # what is seen
 
-    def _see(self, regions: Tensor) -> tuple[Tensor, Tensor]:
-        """v of each region, and the mask of real ones: a store writes zeros where it pads."""
+    def _see(self, regions: Tensor) -> Seen:
+        """Each picture's regions; those of zeros are none: a store writes zeros where it pads."""
         mask = (regions != 0).any(-1)
         mask[:, 0] = True
-        return self.drop(torch.relu(self.value(self._standard(regions)))), mask
+        values = self.drop(torch.relu(self.value(self._standard(regions))))
+        return Seen(values, self.key(values), mask)
 
     def initial_state(self, features: Float[Tensor, "images regions d"]) -> State:
         """What the first step starts from: the whole picture (region 0), and all regions to look at.
@@ -173,13 +199,13 @@ class AttentionCaptioner(MultimodalRNN):
 
     # where it looks
 
-    def _energies(self, hidden: Tensor, values: Tensor, mask: Tensor) -> Float[Tensor, "positions regions"]:
-        query, keys = self.query(hidden)[:, None], self.key(values)  # (positions, 1, H), (positions, regions, H)
+    def _energies(self, hidden: Tensor, seen: Seen) -> Float[Tensor, "positions regions"]:
+        query = self.query(hidden)[:, None]  # (positions, 1, H)
         if self.extras["scoring"] == "additive":
-            z = self.energy(torch.tanh(query + keys))[..., 0]
+            z = self.energy(torch.tanh(query + seen.keys))[..., 0]
         else:
-            z = (query * keys).sum(-1) / math.sqrt(self.hidden_size)
-        return z.masked_fill(~mask, -torch.inf)
+            z = (query * seen.keys).sum(-1) / math.sqrt(self.hidden_size)
+        return z.masked_fill(~seen.mask, -torch.inf)
 
     def _choose(self, alpha: Tensor) -> Tensor:
         """How much each region counts: alpha itself, or a single one of them."""
@@ -200,41 +226,37 @@ class AttentionCaptioner(MultimodalRNN):
             return self.as_words(hidden)
         return logits.softmax(1) @ self.embedding.weight[: self.vocabulary_size]
 
-    def looks(self, hidden: Tensor, values: Tensor, mask: Tensor) -> list[Look]:
+    def looks(self, hidden: Float[Tensor, "positions H"], seen: Seen) -> list[Look]:
         """All passes over the regions, the first one unrevised.
 
         Args:
-            hidden: h_t [positions, H].
-            values: v of the regions of each position's picture [positions, regions, H].
-            mask: True where a region is real [positions, regions].
+            hidden: h_t.
+            seen: the regions of each position's picture.
         """
-        energies = self._energies(hidden, values, mask)
+        energies = self._energies(hidden, seen)
         passes: list[Look] = []
         for number in range(1 + self.extras["revisions"]):
             z = energies
             if number:
                 words = self.back(self._fed_back(hidden, passes[-1].logits))  # U q_t
-                z = energies + self.gamma * (values @ words[..., None])[..., 0]
-            alpha = z.softmax(1)
-            counts = self._choose(alpha)
-            passes.append(Look(alpha, counts, self._predict(hidden, values, counts)))
+                z = energies + self.gamma * (seen.values @ words[..., None])[..., 0]
+            log_alpha = z.log_softmax(1)
+            counts = self._choose(log_alpha.exp())
+            passes.append(Look(log_alpha, counts, self._predict(hidden, seen.values, counts)))
         return passes
 
     def step(self, state: State, tokens: Int[Tensor, " images"]) -> tuple[Float[Tensor, "images V"], State]:
         """log y_t of the last pass, and the state after it; as the multimodal RNN's."""
-        *inner, values, mask = state
-        hidden, inner = self._advance(self.input(self.drop(self.embedding(tokens))), tuple(inner))
-        return self.looks(hidden, values, mask)[-1].logits.log_softmax(1), (*inner, values, mask)
+        inner, seen = state[:-3], Seen(*state[-3:])
+        hidden, inner = self._advance(self.input(self.drop(self.embedding(tokens))), inner)
+        return self.looks(hidden, seen)[-1].logits.log_softmax(1), (*inner, *seen)
 
     # training
 
-    def _positions(
-        self, regions: Tensor, tokens: Tensor, word_mask: Tensor
-    ) -> tuple[list[Look], Tensor, Tensor, Tensor]:
-        """All passes at the real positions; of each position its h_t, its sentence and its step."""
+    def _positions(self, regions: Tensor, tokens: Tensor, word_mask: Tensor) -> tuple[Tensor, Seen, Tensor, Tensor]:
+        """Of each real position its h_t, what there is to look at, its sentence and its step."""
         hidden, sentences, steps = self._hidden(regions[:, 0], tokens, word_mask)
-        values, mask = self._see(regions)
-        return self.looks(hidden, values[sentences], mask[sentences]), hidden, sentences, steps
+        return hidden, self._see(regions).of(sentences), sentences, steps
 
     def mean_loss(
         self,
@@ -243,8 +265,9 @@ class AttentionCaptioner(MultimodalRNN):
         word_mask: Bool[Tensor, "images words"],
     ) -> Float[Tensor, ""]:
         """Mean cross entropy of a word by the last pass; its exponential is the perplexity."""
-        passes, _, sentences, steps = self._positions(features, tokens, word_mask)
-        return nn.functional.cross_entropy(passes[-1].logits, _targets(tokens, word_mask)[sentences, steps])
+        hidden, seen, sentences, steps = self._positions(features, tokens, word_mask)
+        logits = self.looks(hidden, seen)[-1].logits
+        return nn.functional.cross_entropy(logits, _targets(tokens, word_mask)[sentences, steps])
 
     def forward(
         self,
@@ -253,9 +276,9 @@ class AttentionCaptioner(MultimodalRNN):
         word_mask: Bool[Tensor, "images words"],
     ) -> Float[Tensor, "images steps V"]:
         """Logits of every step by the last pass; as the multimodal RNN's."""
-        passes, _, sentences, steps = self._positions(features, tokens, word_mask)
-        logits = passes[-1].logits.new_zeros(len(tokens), tokens.shape[1] + 1, self.vocabulary_size)
-        return logits.index_put((sentences, steps), passes[-1].logits)
+        hidden, seen, sentences, steps = self._positions(features, tokens, word_mask)
+        logits = hidden.new_zeros(len(tokens), tokens.shape[1] + 1, self.vocabulary_size)
+        return logits.index_put((sentences, steps), self.looks(hidden, seen)[-1].logits)
 
     def attention(
         self,
@@ -268,8 +291,8 @@ class AttentionCaptioner(MultimodalRNN):
 
         Zeros where padded.
         """
-        passes, _, sentences, steps = self._positions(features, tokens, word_mask)
-        alpha = passes[revision].alpha
+        hidden, seen, sentences, steps = self._positions(features, tokens, word_mask)
+        alpha = self.looks(hidden, seen)[revision].alpha
         found = alpha.new_zeros(len(tokens), tokens.shape[1] + 1, alpha.shape[1])
         return found.index_put((sentences, steps), alpha)[:, :-1] * word_mask[..., None]
 
@@ -280,25 +303,25 @@ class AttentionCaptioner(MultimodalRNN):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """The loss above, of a batch with all its regions."""
-        passes, hidden, sentences, steps = self._positions(batch.regions, batch.tokens, batch.word_mask)
+        hidden, seen, sentences, steps = self._positions(batch.regions, batch.tokens, batch.word_mask)
+        passes = self.looks(hidden, seen)
         targets = _targets(batch.tokens, batch.word_mask)[sentences, steps]
         entropies = [nn.functional.cross_entropy(one.logits, targets, reduction="none") for one in passes]
         total = torch.stack([one.mean() for one in entropies]).mean()
         if self.extras["hard"]:
             total = total + self._reinforce(passes[0], -entropies[0].detach())
+        if self.extras["cycle_weight"]:
+            total = total + self.extras["cycle_weight"] * self._reconstruction(passes[-1], hidden, seen, targets)
+        total = total * share_of_all(batch.word_mask.sum() + len(batch))  # so far, means over words and END
         if self.extras["doubly_weight"]:
             total = total + self.extras["doubly_weight"] * self._unevenness(passes[-1].alpha, batch, sentences, steps)
-        if self.extras["cycle_weight"]:
-            total = total + self.extras["cycle_weight"] * self._reconstruction(
-                passes[-1], hidden, batch.regions, sentences, targets
-            )
         if self.extras["teacher_weight"] and isinstance(batch, TaughtBatch):
-            total = total + self.extras["teacher_weight"] * self._taught(passes[-1].alpha, batch, sentences, steps)
-        return total * share_of_all(batch.word_mask.sum() + len(batch))
+            total = total + self.extras["teacher_weight"] * self._taught(passes[-1].log_alpha, batch, sentences, steps)
+        return total
 
     def _reinforce(self, look: Look, reward: Tensor) -> Tensor:
         """Its gradient is that of the expected reward, log p of the true word, over what is looked at; negative."""
-        log_alpha = (look.alpha * look.counts).sum(1).clamp(min=torch.finfo(reward.dtype).tiny).log()
+        log_alpha = look.log_alpha.gather(1, look.counts.argmax(1, keepdim=True))[:, 0]
         advantage = reward - self.baseline
         if self.training:
             self.baseline.mul_(0.9).add_(0.1 * reward.mean())
@@ -311,23 +334,19 @@ class AttentionCaptioner(MultimodalRNN):
         looked = alpha.new_zeros(len(batch), alpha.shape[1]).index_add(0, sentences[words], alpha[words])
         real = batch.region_mask
         even = batch.word_mask.sum(1, keepdim=True) / real.sum(1, keepdim=True)  # T / R
-        return ((even - looked).square() * real).sum(1).mean()
+        apart = ((even - looked).square() * real).sum(1).mean()
+        return apart * share_of_all(torch.tensor(len(batch), device=alpha.device))
 
-    def _reconstruction(
-        self, look: Look, hidden: Tensor, regions: Tensor, sentences: Tensor, targets: Tensor
-    ) -> Tensor:
+    def _reconstruction(self, look: Look, hidden: Tensor, seen: Seen, targets: Tensor) -> Tensor:
         """The cycle: from the emitted word to a region, and from that to the true word, with the same layers."""
-        values, mask = self._see(regions)
-        values, mask = values[sentences], mask[sentences]
         emitted = self.embedding(look.logits.argmax(1))
-        z = (values @ self.back(emitted)[..., None])[..., 0].masked_fill(~mask, -torch.inf)
-        return nn.functional.cross_entropy(self._predict(hidden, values, z.softmax(1)), targets)
+        z = (seen.values @ self.back(emitted)[..., None])[..., 0].masked_fill(~seen.mask, -torch.inf)
+        return nn.functional.cross_entropy(self._predict(hidden, seen.values, z.softmax(1)), targets)
 
-    def _taught(self, alpha: Tensor, batch: TaughtBatch, sentences: Tensor, steps: Tensor) -> Tensor:
+    def _taught(self, log_alpha: Tensor, batch: TaughtBatch, sentences: Tensor, steps: Tensor) -> Tensor:
         """Mean KL(beta_t || alpha_t) over the words that the teacher speaks of."""
         spoken = nn.functional.pad(batch.attention_mask, (0, 1))[sentences, steps]
-        if not spoken.any():
-            return alpha.sum() * 0
         beta = batch.attention[sentences[spoken], steps[spoken]]  # (words, regions)
-        tiny = torch.finfo(alpha.dtype).tiny
-        return (beta * (beta.clamp(min=tiny).log() - alpha[spoken].clamp(min=tiny).log())).sum(1).mean()
+        log_alpha = log_alpha[spoken].masked_fill(beta == 0, 0)  # 0 log 0 is 0
+        apart = nn.functional.kl_div(log_alpha, beta, reduction="none").sum(1)
+        return apart.sum() / spoken.sum().clamp(min=1) * share_of_all(spoken.sum())

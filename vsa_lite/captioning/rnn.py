@@ -92,12 +92,17 @@ class MultimodalRNN(nn.Module):
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator | None, more: list[nn.Linear]) -> None:
         """Uniform weights that keep the variance of what passes; small ones to the output, so that it starts even."""
-        for layer in (self.image, self.input, self.recurrent, self.output, *more):
-            bound = (0.1 if layer is self.output else 1.0) / math.sqrt(layer.in_features)
-            layer.weight.uniform_(-bound, bound, generator=generator)
-            if layer.bias is not None:
-                layer.bias.zero_()
+
+        def fill(*layers: nn.Linear) -> None:
+            for layer in layers:
+                bound = (0.1 if layer is self.output else 1.0) / math.sqrt(layer.in_features)
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+
+        fill(self.image, self.input, self.recurrent, self.output)
         self.embedding.weight.uniform_(-1.0, 1.0, generator=generator)
+        fill(*more)  # last: with one seed, a model with further layers starts with the same weights in all others
         if self.cell == "lstm":
             self.input.bias[self.hidden_size : 2 * self.hidden_size] = 1.0  # the forget gate starts open
 

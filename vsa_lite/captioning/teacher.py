@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -40,7 +41,8 @@ class TaughtPairs:
         attention_mask: m of every pair; [pairs, longest].
 
     Raises:
-        ValueError: for shapes that do not fit the pairs.
+        ValueError: for shapes that do not fit the pairs, a mask beside a sentence's words, or a beta of a masked word
+            that is no distribution over regions.
     """
 
     def __init__(
@@ -49,15 +51,33 @@ class TaughtPairs:
         attention: Float[Tensor, "pairs words regions"],
         attention_mask: Bool[Tensor, "pairs words"],
     ) -> None:
-        if len(attention) != len(pairs) or attention.shape[:2] != attention_mask.shape:
+        longest, regions = max(map(len, pairs.tokens)), pairs.batch([0]).regions.shape[1]
+        expected = (len(pairs), longest, regions)
+        if attention.shape != expected or attention_mask.shape != expected[:2]:
             raise ValueError(
-                f"{len(pairs)} pairs need as many rows of attention and of its mask, got {tuple(attention.shape)} and "
-                f"{tuple(attention_mask.shape)}"
+                f"attention must be (pairs, words, regions) = {expected} and its mask {expected[:2]}, "
+                f"got {tuple(attention.shape)} and {tuple(attention_mask.shape)}"
+            )
+        if attention_mask.dtype != torch.bool:
+            raise ValueError(f"the mask must be boolean, got {attention_mask.dtype}")
+        if (attention_mask & (torch.arange(longest) >= torch.tensor([*map(len, pairs.tokens)])[:, None])).any():
+            raise ValueError("the mask names words behind the end of a sentence")
+        taught = attention[attention_mask]
+        odd = (taught < 0).any(1) | ~((taught.sum(1) - 1).abs() < 1e-3)  # NaN is odd, too
+        if odd.any():
+            raise ValueError(
+                f"{int(odd.sum())} of {len(taught)} masked words have an attention that is no distribution: it must be "
+                "at least 0 and sum to 1 over the regions"
             )
         self.pairs, self.attention, self.attention_mask = pairs, attention, attention_mask
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def digest(self) -> str:
+        """The lesson in 16 letters, so that a training is resumed with the same one only."""
+        parts = (self.attention, self.attention_mask)
+        return hashlib.sha256(b"".join(part.contiguous().numpy().tobytes() for part in parts)).hexdigest()[:16]
 
     def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> TaughtBatch:
         """The items with these numbers."""
@@ -107,6 +127,15 @@ def alignment_targets(
     return attention, mask
 
 
-def shuffled(attention: Float[Tensor, "pairs words regions"], generator: torch.Generator) -> Tensor:
-    """A teacher that knows nothing: everybody's beta handed to another pair. As sharp as before, and about nothing."""
-    return attention[torch.randperm(len(attention), generator=generator)]
+def shuffled(
+    attention: Float[Tensor, "pairs words regions"],
+    attention_mask: Bool[Tensor, "pairs words"],
+    generator: torch.Generator,
+) -> Float[Tensor, "pairs words regions"]:
+    """A teacher that knows nothing: beta of each taught word handed to another one. As sharp as before, about nothing.
+
+    For pictures with equally many regions.
+    """
+    mixed, taught = attention.clone(), attention[attention_mask]
+    mixed[attention_mask] = taught[torch.randperm(len(taught), generator=generator)]
+    return mixed
