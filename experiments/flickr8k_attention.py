@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
 from statistics import median
 
@@ -34,11 +35,14 @@ from vsa_lite.results import record_run
 from vsa_lite.training import TrainingConfig
 
 RESULTS = Path(__file__).parent.parent / "results" / "flickr8k_attention.json"
-TAUGHT = {"teacher_weight": 0.3}
+TAUGHT, REVISED, CYCLE, EVEN = {"teacher_weight": 0.3}, {"revisions": 1}, {"cycle_weight": 0.5}, {"doubly_weight": 0.01}
 VARIANTS: dict[str, tuple[dict, bool]] = {  # what is changed, and whether the alignment teaches
     "attention": ({}, False),
+    "+ doubly stochastic": (EVEN, False),
     "+ teacher": (TAUGHT, True),
-    "+ teacher, revision": (TAUGHT | {"revisions": 1}, True),
+    "+ revision": (REVISED, False),
+    "+ cycle": (CYCLE, False),
+    "+ teacher, revision, cycle": (TAUGHT | REVISED | CYCLE, True),
 }
 BEAMS = (1, 3, 7)
 
@@ -48,8 +52,7 @@ def coco_pairs(store: Path, vocabulary, regions: int | None, made: dict) -> Pair
     coco = Path(os.environ["VSA_LITE_DATA"]) / "coco"
     files = (coco / "annotations" / f"{name}_val2017.json" for name in ("instances", "captions"))
     features = FeatureStore(store)
-    if features.provenance["weights"] != made["weights"]:
-        raise SystemExit(f"{store} was made by other weights than the model's features")
+    check_same_features(features.provenance, made, str(store), "the model")
     dataset = link_category_nouns(load_coco(*files, coco / "val2017", split="test"))
     return Pairs(dataset, features, vocabulary, regions)
 
@@ -75,6 +78,20 @@ def main() -> None:
     coco = coco_pairs(arguments.coco, vocabulary, regions, made) if arguments.coco else None
     seen = known_sentences(dataset.split("train"), vocabulary)
     recipe, targets = ATTENTION["quick"], None
+    backbone = store.provenance["backbone"]
+    about_coco = {"dataset": "coco val2017, 79 photographs", "split": "test", "backbone": backbone}
+    if coco is not None:
+        started = time.perf_counter()
+        record_run(
+            RESULTS,
+            what="the teacher itself",
+            **about_coco,
+            regions=regions_in_words(coco.store.provenance, regions),
+            config={"model": teacher.model.config_dict(), "features": coco.store.provenance},
+            seed=teacher.provenance["seed"],
+            metrics=evaluate_grounding(teacher.model, coco),
+            seconds=time.perf_counter() - started,
+        )
     for name in arguments.run:
         extras, is_taught = VARIANTS[name]
         if is_taught and targets is None:
@@ -92,34 +109,29 @@ def main() -> None:
             save_checkpoint(folder / "attention.safetensors", checkpoint)
             model, epochs = checkpoint.model.to(arguments.device), checkpoint.metrics["history"]
             seconds = len(epochs) * median(epoch["seconds"] for epoch in epochs)
-            config = {
-                "about": recipe.about,
-                "model": model.config_dict(),
-                "training": recipe.training,
-                "teacher": "alignment" if is_taught else "none",
-                "features": store.provenance,
-            }
             size = sum(part.numel() for part in model.parameters()) / 1e6
             common = {"perplexity": perplexity(model, test), "million_parameters": size, "minutes": seconds / 60}
+            about = {"dataset": "flickr8k", "split": "test", "backbone": backbone}
             measured = [
-                (
-                    {"what": f"{name}, beam {beam}", "dataset": "flickr8k", "split": "test"},
-                    regions_in_words(store.provenance, regions),
-                    evaluate_captions(model, test, beam, seen) | common,
-                )
+                (test, {"what": f"{name}, beam {beam}", **about}, evaluate_captions(model, test, beam, seen) | common)
                 for beam in BEAMS
             ]
             if coco is not None:
                 grounding = {"attention_mass": attention_mass(model, coco), **evaluate_grounding(model, coco)}
-                about = {"what": name, "dataset": "coco val2017, 79 photographs", "split": "test"}
-                measured.append((about, regions_in_words(coco.store.provenance, regions), grounding))
-            for about, where, metrics in measured:
+                measured.append((coco, {"what": name, **about_coco}, grounding))
+            for pairs, about, metrics in measured:
                 run = record_run(
                     RESULTS,
                     **about,
-                    backbone=store.provenance["backbone"],
-                    regions=where,
-                    config=config,
+                    regions=regions_in_words(pairs.store.provenance, regions),
+                    config={
+                        "about": recipe.about,
+                        "model": model.config_dict(),
+                        "training": recipe.training,
+                        "teacher": f"alignment {checkpoint.provenance['taught']}" if is_taught else "none",
+                        "features": pairs.store.provenance,
+                        "trained_on_regions": store.provenance["proposals"],
+                    },
                     seed=seed,
                     metrics=metrics,
                     seconds=seconds,

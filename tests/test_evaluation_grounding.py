@@ -27,10 +27,14 @@ def iou(a, b):
     return both / either if either else 0.0
 
 
+def area(box):
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
 def naive_metrics(chosen, regions, region_mask, boxes, box_mask):
     """One phrase after the other, one box after the other."""
     names = ("iou50", "pointing", "pointing_centre", "mean_iou", "upper_bound")
-    names += ("baseline_whole", "baseline_largest", "baseline_random")
+    names += ("area", "area_true", "baseline_whole", "baseline_largest", "baseline_random")
     total = dict.fromkeys(names, 0.0)
     for k in range(len(chosen)):
         true = [box for box, real in zip(boxes[k].tolist(), box_mask[k].tolist(), strict=True) if real]
@@ -46,12 +50,14 @@ def naive_metrics(chosen, regions, region_mask, boxes, box_mask):
             region = regions[k, chosen[k]].tolist()
             total["iou50"] += best(region) >= 0.5
             total["mean_iou"] += best(region)
+            total["area"] += area(region)
             total["pointing"] += inside((region[0] + region[2]) / 2, (region[1] + region[3]) / 2)
         total["pointing_centre"] += inside(0.5, 0.5)
+        total["area_true"] += max(map(area, true))
         total["upper_bound"] += any(best(region) >= 0.5 for region in own)
         total["baseline_whole"] += best([0, 0, 1, 1]) >= 0.5
         others = [region for region in own if region != [0, 0, 1, 1]] or own
-        total["baseline_largest"] += best(max(others, key=lambda r: (r[2] - r[0]) * (r[3] - r[1]))) >= 0.5
+        total["baseline_largest"] += best(max(others, key=area)) >= 0.5
         total["baseline_random"] += sum(best(region) >= 0.5 for region in own) / len(own)
     metrics = {f"grounding_{name}": 100 * value / len(chosen) for name, value in total.items()}
     unknown = float((chosen < 0).sum())
@@ -93,6 +99,8 @@ def test_one_phrase_by_hand():
         "grounding_pointing": 100,
         "grounding_pointing_centre": 100,  # on the corner, which belongs to the box
         "grounding_mean_iou": pytest.approx(100 * 2 / 3),
+        "grounding_area": 25,
+        "grounding_area_true": 37.5,
         "grounding_upper_bound": 100,
         "grounding_baseline_whole": 0,
         "grounding_baseline_largest": 100,

@@ -32,6 +32,7 @@ CAPTIONS = {
 }
 GROUNDING = {
     "attention_mass": "attention on the thing",
+    "attention_mass_first": "before revision",
     "grounding_iou50": "IoU ≥ 0.5",
     "grounding_upper_bound": "upper bound",
     "grounding_baseline_whole": "whole picture",
@@ -40,6 +41,8 @@ GROUNDING = {
     "grounding_pointing": "pointing",
     "grounding_pointing_centre": "pointing, centre",
     "grounding_mean_iou": "mean IoU",
+    "grounding_area": "its share of the picture",
+    "grounding_area_true": "the thing's share",
     "grounding_phrases": "phrases",
     "grounding_unknown_phrases": "unknown",
 }

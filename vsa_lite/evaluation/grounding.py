@@ -133,6 +133,8 @@ def grounding_metrics(
         - `grounding_iou50`: the region has IoU of at least 0.5 with a true box;
         - `grounding_pointing`: the region's centre lies in a true box; `grounding_pointing_centre`: the picture's does;
         - `grounding_mean_iou`: mean IoU of the region with the true box that it fits best;
+        - `grounding_area`, `grounding_area_true`: how much of the picture the region takes (0 for no region), and the
+          largest true box;
         - `grounding_upper_bound`: any region of the picture has IoU of at least 0.5 with a true box;
         - `grounding_baseline_whole`, `grounding_baseline_largest`, `grounding_baseline_random`: `grounding_iou50` of
           the whole picture, of the largest region that is not the whole picture (if there is another one), and of a
@@ -172,6 +174,8 @@ def _judge(chosen: Tensor, regions: Tensor, region_mask: Tensor, boxes: Tensor, 
         "pointing": _inside(centre, boxes, box_mask) & found,
         "pointing_centre": _inside(torch.full_like(centre, 0.5), boxes, box_mask),
         "mean_iou": best.gather(1, row)[:, 0] * found,
+        "area": box_area(region) * found,
+        "area_true": box_area(boxes).masked_fill(~box_mask, 0).amax(1),
         "upper_bound": right.any(1),
         "baseline_whole": of_whole >= OVERLAP,
         "baseline_largest": right.gather(1, largest)[:, 0],
