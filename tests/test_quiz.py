@@ -1,6 +1,7 @@
 """The quizzes: five questions for every chapter, one right answer each, a reason with every answer."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -50,3 +51,11 @@ def test_the_right_answer_is_not_always_at_the_same_place():
 def test_what_is_no_quiz_is_named(body, message):
     with pytest.raises(ValueError, match=message):
         quiz.questions(body.splitlines())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb"))[1:], ids=lambda path: path.stem)
+def test_the_last_exercise_is_research_like_as_the_teachers_page_says(path):
+    assert 'it says "research-like"' in (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+    cells = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    starts = [line for text in cells for line in text.splitlines() if re.match(r"\*\*\d+[ .]", line)]
+    assert ["research-like" in line for line in starts] == [False] * (len(starts) - 1) + [True]
