@@ -46,7 +46,7 @@ def solution(source: NotebookNode, keep: bool = False) -> NotebookNode:
 
 
 def guide(source: NotebookNode, title: str) -> str:
-    """How to mark one assignment: points of each part, and what to look for where a person marks."""
+    """How to mark one assignment: points of each part, its common mistakes, what to look for where a person marks."""
     lines, total = [f"# {title}", "", "| part | points | marked by |", "|---|---|---|"], 0
     graded = [cell for cell in source.cells if cell.metadata.get("nbgrader", {}).get("grade")]
     for cell in graded:
@@ -56,8 +56,9 @@ def guide(source: NotebookNode, title: str) -> str:
         lines.append(f"| {about.grade_id.removeprefix('test_')} | {about.points} | {hand} |")
     lines += [f"| all | {total} | |", ""]
     for cell in graded:
-        if scheme := SCHEME.search(cell.source):
-            lines += [f"**{cell.metadata.nbgrader.grade_id}.** {scheme[1]}", ""]
+        if scheme := SCHEME.search(cell.source):  # in a cell of tests it is a comment
+            look_for = re.sub(r"^# ", "", scheme[1], flags=re.M)
+            lines += [f"**{cell.metadata.nbgrader.grade_id.removeprefix('test_')}.** {look_for}", ""]
     return "\n".join(lines)
 
 
