@@ -10,7 +10,7 @@ import torch
 
 from vsa_lite import checks
 
-MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale")
+MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale", "exercises")
 ANSWERS = {name: importlib.import_module(f"answers.{name}") for name in MODULES}
 CHECKS = {name: importlib.import_module(f"vsa_lite.checks.{name}") for name in MODULES}
 EVERY = [(module, check) for module in MODULES for check in ANSWERS[module].RIGHT]

@@ -106,11 +106,11 @@ def _tracked(part: object) -> bool:
 
 
 def _copy(part: object) -> object:
-    return part if _tracked(part) else copy.deepcopy(part)
+    return part if _tracked(part) or isinstance(part, torch.Generator) else copy.deepcopy(part)
 
 
 def _snapshot(part: object) -> object:
-    return part.detach().clone() if _tracked(part) else copy.deepcopy(part)
+    return part.detach().clone() if _tracked(part) else _copy(part)
 
 
 def _alike(now: Any, before: Any) -> bool:
