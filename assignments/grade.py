@@ -3,9 +3,10 @@
     python assignments/grade.py 1_words HANDED_IN --out grades.csv
 
 HANDED_IN is a folder of notebooks, each named after its student (ada.ipynb), or of folders named after students with a
-notebook in each. grades.csv has a row a student: points of each part that tests mark, their sum, and how many points
-are left for a person to give. Before anything is graded, the solution must get full marks and the untouched student's
-notebook none: if not, the environment is broken, and nothing is graded. Needs the extra `grading`.
+notebook in each. grades.csv has a row a student: points of each part that tests mark, their sum, and how many there are
+to get. A part whose cells are missing in what was handed in has an empty field, as has the sum: look for yourself. What
+cannot be graded is named with its reason. Before anything is graded, the solution must get full marks and the untouched
+student's notebook none: if not, the environment is broken, and nothing is graded. Needs the extra `grading`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ import contextlib
 import csv
 import io
 import os
+import re
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
+import nbformat
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
@@ -36,26 +40,32 @@ class GradingError(RuntimeError):
 
 
 def handed_in(folder: Path) -> dict[str, Path]:
-    """The notebook of each student.
+    """The notebook of each student; hidden files are passed over, and what else is no notebook is named.
 
     Raises:
         ValueError: where there is none, or a student has several.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.ipynb")) + sorted(folder.glob("*/*.ipynb")):
-        name = path.stem if path.parent == folder else path.parent.name
-        if name in found:
-            raise ValueError(f"{name} has handed in two notebooks: {found[name]} and {path}")
-        found[name] = path
+    for entry in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        inside = sorted(entry.iterdir()) if entry.is_dir() else [entry]
+        notebooks = [path for path in inside if path.suffix == ".ipynb" and not path.name.startswith(".")]
+        if not notebooks:
+            print(f"{entry.stem}: not graded, no notebook: {entry}", file=sys.stderr)
+        for path in notebooks:
+            name = entry.name if entry.is_dir() else entry.stem
+            if name in found:
+                raise ValueError(f"{name} has handed in two notebooks: {found[name]} and {path}")
+            found[name] = path
     if not found:
         raise ValueError(f"no notebook in {folder}")
     return found
 
 
-def grade(assignment: str, submissions: dict[str, Path]) -> dict[str, dict[str, float]]:
+def grade(assignment: str, submissions: dict[str, Path]) -> dict[str, dict[str, float | None]]:
     """Points of every student by the part's name, of the parts that tests mark; "of" holds what there is to get.
 
-    A notebook that nbgrader cannot read or run to its end is named, and its student is missing from what is returned.
+    A notebook that nbgrader cannot grade is named with the reason, and its student is missing from what is returned. A
+    part whose cells were not handed in is named too, and its points are None: no tests have said that it is wrong.
 
     Raises:
         GradingError: if the solution does not get full marks or the untouched notebook gets any.
@@ -73,7 +83,7 @@ def grade(assignment: str, submissions: dict[str, Path]) -> dict[str, dict[str, 
             _submit(course, who, assignment, text(make(read(source))))
         for who, path in submissions.items():
             _submit(course, who, assignment, path.read_text(encoding="utf-8", errors="replace"))
-        marks = _autograde(course, assignment, [*PROBES, *submissions])
+        marks, reasons = _autograde(course, assignment, [*PROBES, *submissions])
     of = marks.pop("of")
     full, none = (marks.pop(who, {}) for who in PROBES)
     if full != of or any(none.values()) or not none:
@@ -81,9 +91,20 @@ def grade(assignment: str, submissions: dict[str, Path]) -> dict[str, dict[str, 
         raise GradingError(
             f"the environment cannot grade {assignment}: the solution or the empty notebook is wrong in {lost}"
         )
-    for who in submissions:
+    there = set(_grade_ids(text(read(source))))
+    for who, path in submissions.items():
+        names = _grade_ids(path.read_text(encoding="utf-8", errors="replace"))
         if who not in marks:
-            print(f"{who}: not graded, the notebook could not be read or run: {submissions[who]}", file=sys.stderr)
+            foreign = sorted(set(names) - there)
+            why = [f"cells of another assignment ({', '.join(foreign)})"] * bool(foreign)
+            why += [f"{count} cells are {name}" for name, count in names.items() if count > 1]
+            print(f"{who}: not graded, {'; '.join([*why, reasons[who]])}: {path}", file=sys.stderr)
+            continue
+        absent = sorted(there - set(names))
+        if absent:
+            print(f"{who}: cells are missing, see for yourself: {', '.join(absent)}: {path}", file=sys.stderr)
+        lost = {part.removeprefix("test_") for part in absent}
+        marks[who] = {part: None if part in lost and not points else points for part, points in marks[who].items()}
     return {"of": of, **marks}
 
 
@@ -93,8 +114,27 @@ def _submit(course: Path, who: str, assignment: str, notebook: str) -> None:
     out.write_text(notebook, encoding="utf-8")
 
 
-def _autograde(course: Path, assignment: str, students: list[str]) -> dict[str, dict[str, float]]:
-    """Points by student and part, and those that there are as "of"."""
+def _grade_ids(notebook: str) -> Counter[str]:
+    """How often each of nbgrader's names stands in a notebook; none in what is no notebook."""
+    try:
+        cells = nbformat.reads(notebook, as_version=4).cells
+        return Counter(name for cell in cells if (name := cell.metadata.get("nbgrader", {}).get("grade_id")))
+    except Exception:  # whatever it is, nbgrader cannot read it either, and says why
+        return Counter()
+
+
+def _reason(result: dict) -> str:
+    """The last error that nbgrader tells of, in a line; its own, that there was one, is the last resort."""
+    told = f"{result.get('error')}\n{result.get('log')}"
+    errors = re.findall(r"^\s*(?:\w+\.)*(\w+(?:Error|Exception): .+)", told, re.M)
+    errors = [line for line in errors if not line.startswith("NbGraderException")] or errors
+    return errors[-1].strip() if errors else "nbgrader gives no reason"
+
+
+def _autograde(
+    course: Path, assignment: str, students: list[str]
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Points by student and part, those that there are as "of"; and, by student, why nbgrader could not grade."""
     config = Config()
     config.CourseDirectory.root = str(course)
     config.ExecutePreprocessor.timeout = CELL_TIMEOUT
@@ -110,8 +150,7 @@ def _autograde(course: Path, assignment: str, students: list[str]) -> dict[str, 
             made = api.generate_assignment(assignment)
             if not made["success"]:
                 raise GradingError(f"nbgrader cannot read the assignment:\n{made['log']}\n{made['error']}")
-            for who in students:
-                api.autograde(assignment, who)
+            reasons = {who: _reason(api.autograde(assignment, who)) for who in students}
     finally:
         os.chdir(here)
         os.environ["PATH"] = path
@@ -128,7 +167,7 @@ def _autograde(course: Path, assignment: str, students: list[str]) -> dict[str, 
                 one.cell.name.removeprefix("test_"): one.score for one in notebook.grades if one.cell.name in by_tests
             }
             marks[submission.student.id] = {part: points.get(part, 0.0) for part in marks["of"]}
-    return marks
+    return marks, reasons
 
 
 def main() -> None:
@@ -147,7 +186,8 @@ def main() -> None:
         rows = csv.writer(file)
         rows.writerow(["student", *of, "sum", "of"])
         for who, points in sorted(marks.items()):
-            rows.writerow([who, *points.values(), sum(points.values()), sum(of.values())])
+            known = None not in points.values()  # a sum without a part would look like one with it
+            rows.writerow([who, *points.values(), sum(points.values()) if known else None, sum(of.values())])
     part.replace(arguments.out)
     print(f"{arguments.out}: {len(marks)} students, {sum(of.values()):g} points to get by tests")
 

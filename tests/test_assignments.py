@@ -105,7 +105,66 @@ def test_a_mistake_loses_exactly_its_points_and_junk_is_named(name, tmp_path):
         assert got == {part: 0 if part in lost else points[part] for part in points}, mistakes
         assert float(rows[f"student{number}"]["sum"]) == sum(got.values())
     assert "torn" not in rows
-    assert "torn: not graded" in done.stderr
+    assert "torn: not graded, NotJSONError: Notebook does not appear to be JSON" in done.stderr
+
+
+def without(notebook, *names):
+    """A notebook without the cells of these names, which are nbgrader's."""
+    notebook.cells = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade_id") not in names]
+    return notebook
+
+
+def test_no_fault_of_a_file_is_a_silent_zero(tmp_path):
+    """Cells gone or copied, another assignment, files that are no notebook: each is named, and no part is 0."""
+    bare, copied, moved = (make.solution(source("1_words")) for _ in range(3))
+    for cell in bare.cells:
+        cell.metadata.pop("nbgrader", None)
+    twice = next(cell for cell in copied.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == "coverage")
+    copied.cells.append(nbformat.from_dict({**twice, "id": "copy"}))
+    for cell in moved.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "coverage":
+            cell.metadata.pop("nbgrader")  # pasted into a cell of its own: it is there, and its tests say so
+    handed_in = {
+        "bare": bare,
+        "copied": copied,
+        "moved": moved,
+        "notest": without(make.solution(source("1_words")), "test_coverage"),
+        "nocode": without(make.solution(source("1_words")), "coverage"),
+        "other": make.solution(source("2_pictures")),
+        ".ipynb_checkpoints/ada-checkpoint": bare,
+        ".ipynb_checkpoints/bob-checkpoint": bare,
+    }
+    for name, notebook in handed_in.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.ipynb").write_text(make.text(notebook), encoding="utf-8")
+    (tmp_path / "carol").mkdir()
+    for name in ("carol/1_words.py", "dave.py"):
+        (tmp_path / name).write_text("def coverage(): ...")
+    out = tmp_path / "grades.csv"
+    command = [sys.executable, FOLDER / "grade.py", "1_words", tmp_path, "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with out.open(encoding="utf-8") as file:
+        rows = {row.pop("student"): row for row in csv.DictReader(file)}
+    full = {part: f"{points:.1f}" for part, points in exercises("1_words").items()}
+    assert rows == {
+        "bare": {**dict.fromkeys(full, ""), "sum": "", "of": "14.0"},
+        "moved": {**full, "sum": "14.0", "of": "14.0"},
+        "notest": {**full, "coverage": "", "sum": "", "of": "14.0"},
+        "nocode": {**full, "coverage": "", "sum": "", "of": "14.0"},
+    }
+    for line in (
+        "bare: cells are missing, see for yourself: analogy, backward_states,",
+        "notest: cells are missing, see for yourself: test_coverage:",
+        "nocode: cells are missing, see for yourself: coverage:",
+        "copied: not graded, 2 cells are coverage; ",
+        "other: not graded, cells of another assignment (average_precision, ",
+        "ValidationError: ",
+        "carol: not graded, no notebook: ",
+        "dave: not graded, no notebook: ",
+    ):
+        assert line in done.stderr, line
+    assert "checkpoint" not in done.stderr
 
 
 def test_a_broken_environment_is_an_error_and_no_zero(monkeypatch):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import shutil
 import sys
+import threading
+import urllib.error
+import urllib.request
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,19 +24,46 @@ EXTRAS = {  # a module of each, and what it is needed for
     "lab": ("jupyterlab", "the chapters in JupyterLab"),
 }
 ROOM = 2.0  # GB that chapters may need in the cache folder
+SITE = "https://cs.stanford.edu"  # where the sentences of Flickr8k come from
+PATIENCE = 2.0  # seconds to wait for it
+SETUP = "python3 tasks.py setup, or pip install in the repository"
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """`doctor`: prints, and returns 1 if something is wrong."""
+    """`doctor`: prints, and returns 1 if something is wrong.
+
+    The worse an environment is, the more it is needed: a section that fails becomes a line of what is wrong, and the
+    others are printed all the same.
+    """
     wrong: list[str] = []
-    for about, value in facts(wrong).items():
-        print(f"{about:12} {value}")
+    for section, failed, cure in SECTIONS:
+        found: dict[str, str] = {}
+        try:
+            section(found, wrong)
+        except Exception as error:
+            _add_failure(error, failed, cure, wrong)
+        for about, value in found.items():
+            print(f"{about:12} {value}", flush=True)
     print()
     for line in wrong:
         print(f"wrong: {line}")
     if not wrong:
         print("nothing is wrong")
     return int(bool(wrong))
+
+
+def _add_failure(error: Exception, failed: str, cure: str, wrong: list[str]) -> None:
+    absent = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if absent and absent not in ("torch", "torchvision", "vsa_lite"):
+        failed, cure = f"{absent} is not installed", f"pip install {absent}"
+    else:
+        failed = f"{failed} ({_reason(error)})"
+    if not any(line.startswith(f"{absent} is not installed") for line in wrong):  # said already, with its version
+        wrong.append(f"{failed}: {cure}")
+
+
+def _reason(error: object) -> str:
+    return " ".join(str(error).split())[:100] or type(error).__name__
 
 
 def where() -> str:
@@ -45,44 +76,35 @@ def where() -> str:
     return "an own computer"
 
 
-def facts(wrong: list[str]) -> dict[str, str]:
-    """What there is, by its name; what is wrong with it is added to `wrong`, each with what to do."""
-    found = {"vsa-lite": __version__, "Python": f"{platform.python_version()}, {sys.executable}"}
+def _add_place(found: dict[str, str], wrong: list[str]) -> None:
+    found |= {"vsa-lite": __version__, "Python": f"{platform.python_version()}, {sys.executable}"}
     found |= {"system": platform.platform(), "place": where()}
-    _add_versions(found, wrong)
-    if not any("torch" in line for line in wrong):  # without it, what follows says nothing
-        _add_machine(found, wrong)
-    missing = [f"{name} ({use})" for name, (module, use) in EXTRAS.items() if find_spec(module) is None]
-    found["extras"] = "all here" if not missing else f"not here: {', '.join(missing)}; pip install 'vsa-lite[NAME]'"
-    _add_folders(found, wrong)
-    return found
 
 
 def _add_versions(found: dict[str, str], wrong: list[str]) -> None:
     """Every dependency, its version, and whether it is new enough."""
-    from packaging.requirements import Requirement
-
     try:
         needed = metadata.requires("vsa-lite") or []
     except metadata.PackageNotFoundError:
-        wrong.append("the package is not installed: python3 tasks.py setup, or pip install in the repository")
+        wrong.append(f"the package is not installed: {SETUP}")
         return
-    for requirement in map(Requirement, needed):
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        name = requirement.name
+    needed = [line for line in needed if "extra ==" not in line]
+    for line in needed:
+        name = re.split(r"[^\w.-]", line, maxsplit=1)[0]
         try:
-            version = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            wrong.append(f"{name} is not installed: pip install '{requirement}'")
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            wrong.append(f"{name} {version} is too old: pip install '{requirement}'")
-        found[name] = version
+            wrong.append(f"{name} is not installed: pip install '{line}'")
+    from packaging.requirements import Requirement  # it may be missing, too
+
+    for requirement in map(Requirement, needed):
+        version = found.get(requirement.name)
+        if version and not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version} is too old: pip install '{requirement}'")
 
 
 def _add_machine(found: dict[str, str], wrong: list[str]) -> None:
-    """Cores, threads, GPU, and whether torch and torchvision fit together."""
+    """Cores, threads, GPU."""
     import torch
 
     from vsa_lite.results import hardware
@@ -95,21 +117,29 @@ def _add_machine(found: dict[str, str], wrong: list[str]) -> None:
         found["GPU"] = torch.cuda.get_device_name()
     else:
         found["GPU"] = "none; every chapter runs on the CPU"
-        if found["place"] == "Colab":
+        if where() == "Colab":
             found["GPU"] += " (for one: Runtime, Change runtime type, T4 GPU)"
         if shutil.which("nvidia-smi"):
             wrong.append(f"a GPU is here, but torch {torch.__version__} cannot use it: https://pytorch.org/get-started")
-    try:
-        from torchvision.ops import nms
-
-        nms(torch.tensor([[0.0, 0, 1, 1]]), torch.ones(1), 0.5)
-    except (ImportError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:100]
-        wrong.append(f"torchvision does not fit torch ({reason}): pip install --upgrade torch torchvision")
 
 
-def _add_folders(found: dict[str, str], wrong: list[str]) -> None:
-    """The cache folder, and what the variables name."""
+def _try_torchvision(found: dict[str, str], wrong: list[str]) -> None:
+    """Whether torch and torchvision fit together; without what both stand on, that says nothing."""
+    if "torch" not in sys.modules or not all(map(find_spec, ("torchvision", "numpy", "PIL"))):
+        return
+    import torch
+    from torchvision.ops import nms
+
+    nms(torch.tensor([[0.0, 0, 1, 1]]), torch.ones(1), 0.5)
+
+
+def _add_extras(found: dict[str, str], wrong: list[str]) -> None:
+    missing = [f"{name} ({use})" for name, (module, use) in EXTRAS.items() if find_spec(module) is None]
+    found["extras"] = "all here" if not missing else f"not here: {', '.join(missing)}; pip install 'vsa-lite[NAME]'"
+
+
+def _add_cache(found: dict[str, str], wrong: list[str]) -> None:
+    """The cache folder, and the room in it."""
     from vsa_lite.data.downloads import cache_folder
 
     cache = cache_folder()
@@ -125,11 +155,49 @@ def _add_folders(found: dict[str, str], wrong: list[str]) -> None:
             )
     except OSError as error:
         wrong.append(f"no cache folder at {cache} ({error.strerror}): let VSA_LITE_CACHE name another")
-    for variable, needed, what in (
-        ("VSA_LITE_DATA", "flickr8k", "the folder that holds flickr8k/"),
-        ("VSA_LITE_FEATURES", "store.json", "a folder that `vsa-lite extract` made"),
+
+
+def _add_variables(found: dict[str, str], wrong: list[str]) -> None:
+    """What the variables name."""
+    for variable, inside, what in (
+        ("VSA_LITE_DATA", ("flickr8k", "coco"), "the folder that holds flickr8k/ or coco/"),
+        ("VSA_LITE_FEATURES", ("store.json",), "a folder that `vsa-lite extract` made"),
     ):
         value = os.environ.get(variable)
         found[variable] = value or "not set"
-        if value and not (Path(value) / needed).exists():
-            wrong.append(f"{variable} is {value}, where there is no {needed}: it must be {what}")
+        if value and not any((Path(value) / name).exists() for name in inside):
+            wrong.append(f"{variable} is {value}, where there is no {' and no '.join(inside)}: it must be {what}")
+
+
+def _add_network(found: dict[str, str], wrong: list[str]) -> None:
+    """Whether there is a network: no fault, as chapters on scenes need none."""
+    answer: list[str] = []
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(SITE, method="HEAD"), timeout=PATIENCE).close()
+        except urllib.error.HTTPError:  # an answer, too
+            pass
+        except Exception as error:  # whatever it is, it is told
+            reason = _reason(getattr(error, "reason", error))
+            answer.append(f"no: {SITE} cannot be reached ({reason}); only downloads need it")
+            return
+        answer.append(f"yes: {SITE} answers")
+
+    thread = threading.Thread(target=ask, daemon=True)  # a name may take longer to look up than any timeout
+    thread.start()
+    thread.join(PATIENCE)
+    found["network"] = answer[0] if answer else f"no answer from {SITE} in {PATIENCE:.0f} s; only downloads need it"
+
+
+REINSTALL = "pip install --force-reinstall torch torchvision"
+SECTIONS = (  # each, what has failed if it fails, and what to do
+    (_add_place, "the place cannot be told", SETUP),
+    (_add_versions, "the versions cannot be read", SETUP),
+    (_add_machine, "torch cannot be used", REINSTALL),
+    (_try_torchvision, "torchvision does not fit torch", "pip install --upgrade torch torchvision"),
+    (_add_extras, "the extras cannot be told", SETUP),
+    (_add_cache, "no cache folder can be had", "let VSA_LITE_CACHE name one"),
+    (_add_variables, "the variables cannot be read", "let VSA_LITE_DATA and VSA_LITE_FEATURES name folders"),
+    (_add_network, "the network cannot be tried", SETUP),
+)
