@@ -118,7 +118,7 @@ def test_the_tours_definitions_work(dataset, store):
 
     viewer = tour["watch"](model, pairs, 2, "two men")
     assert viewer.words == list(dataset[1].sentences[0].tokens)
-    assert viewer.weights.shape == (4, 3)  # the padded region is left out
+    assert viewer.weights.shape == (1, 4, 3)  # the padded region is left out
     products = model.products(pairs.batch([2]))[0, :, :3]
     assert viewer.path == products.argmax(1).tolist()  # at rest, beta is 0
 

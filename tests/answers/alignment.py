@@ -161,6 +161,18 @@ def kind_to_ties(S, owners):
     return 1 + ((S > S.masked_fill(~own, -torch.inf).amax(1, keepdim=True)) & ~own).sum(1)
 
 
+def marginals_by_products(u, beta):
+    """As in textbooks: matrices of e^beta on the diagonal, messages from both ends."""
+    e, stay = u.exp(), torch.exp(beta * torch.eye(u.shape[1]))
+    ahead, back = [e[0]], [torch.ones(u.shape[1])]
+    for row in e[1:]:
+        ahead.append((ahead[-1] @ stay) * row)
+    for row in e[1:].flip(0):
+        back.insert(0, stay @ (row * back[0]))
+    both = torch.stack(ahead) * torch.stack(back)
+    return both / both.sum(1, keepdim=True)
+
+
 RIGHT = {
     "check_fragment_score": (
         lambda v, s: sum(max(0.0, float(a @ b)) for a in v for b in s),
@@ -181,7 +193,7 @@ RIGHT = {
     "check_image_ranks": (lambda S, owners: rank_scores(S, owners)[1].tolist(), image_ranks_by_loops),
     "check_sentence_ranks": (lambda S, owners: rank_scores(S, owners)[0], sentence_ranks_by_loops),
     "check_best_path": (lambda u, beta: best_path(*chain(u), beta)[0][0].tolist(), every_path),
-    "check_marginals": (lambda u, beta: marginals(*chain(u), beta)[0], marginals_of_every_path),
+    "check_marginals": (lambda u, beta: marginals(*chain(u), beta)[0], marginals_of_every_path, marginals_by_products),
     "check_segments": (segments_in_words, segments_by_hand),
 }
 
@@ -191,12 +203,12 @@ WRONG = [
     ("check_fragment_score", lambda v, s: (s @ v.T).abs().sum(), "not their absolute value"),
     ("check_fragment_score", lambda v, s: (s @ v.T).clamp(min=0), "sum them over words and regions"),
     ("check_fragment_score", lambda v, s: (s @ v.T).clamp(min=0).mean(), "wanted"),
-    ("check_fragment_score", lambda v, s: print(end=""), "it needs a `return`"),
+    ("check_fragment_score", lambda v, s: print(end=""), "is there a `return`?"),
     ("check_score", lambda v, s: (s @ v.T).sum(), "you summed over regions; eq. 8 takes the max"),
     ("check_score", lambda v, s: (s @ v.T).clamp(min=0).sum(), "that is eq. 7"),
     ("check_score", lambda v, s: (s @ v.T).amax(0).sum(), "you took the max over words"),
     ("check_score", lambda v, s: (s @ v.T).amax(1), "sum them"),
-    ("check_score", lambda v, s: None, "it needs a `return`"),
+    ("check_score", lambda v, s: None, "is there a `return`?"),
     ("check_score", lambda v, s: "7", "wanted"),
     ("check_scores", unmasked, "you used no mask"),
     ("check_scores", padded_with_zeros, "0 beats every negative product"),
@@ -208,7 +220,7 @@ WRONG = [
     ("check_smooth", lambda S, lengths: S / lengths + 10, "the 10 belongs below the line"),
     ("check_smooth", lambda S, lengths: S / (lengths + 1), "wanted"),
     ("check_smooth", lambda S, lengths: S, "wanted"),
-    ("check_smooth", lambda S, lengths: None, "it needs a `return`"),
+    ("check_smooth", lambda S, lengths: None, "is there a `return`?"),
     ("check_structured_loss", lambda S, ids, m: hinges(S, m).sum(), "l = k is included"),
     ("check_structured_loss", masked, "you masked the diagonal only"),
     ("check_structured_loss", lambda S, ids, m: structured_loss(S, ids, 1.0), "you used margin 1"),
@@ -240,7 +252,7 @@ WRONG = [
     ("check_image_ranks", lambda S, owners: rank_scores(S, owners)[1] - 1, "ranks begin with 1"),
     ("check_image_ranks", lambda S, owners: rank_scores(S, owners)[1] + 1, "you counted the picture itself"),
     ("check_image_ranks", ranks_below, "you ranked from the bottom"),
-    ("check_image_ranks", lambda S, owners: None, "it needs a `return`"),
+    ("check_image_ranks", lambda S, owners: None, "is there a `return`?"),
     ("check_sentence_ranks", lambda S, owners: rank_scores(S, owners)[0] - 1, "ranks begin with 1"),
     ("check_sentence_ranks", all_ones, "wanted"),
     ("check_sentence_ranks", worst_sentence, "the worst of a picture's sentences"),
@@ -262,7 +274,9 @@ WRONG = [
     ("check_marginals", lambda u, beta: marginals(*chain(u), beta)[0].log(), "wanted"),
     ("check_segments", lambda words, path: segments_in_words(words, path)[:-1], "the last run is missing"),
     ("check_segments", by_region, "makes two segments"),
-    ("check_segments", lambda words, path: None, "it needs a `return`"),
+    ("check_segments", lambda words, path: None, "is there a `return`?"),
+    ("check_segments", lambda words, path: [], "segments: wanted"),
+    ("check_segments", lambda words, path: [one for one in segments_in_words(words, path) if " " in one[1]], "wanted"),
     ("check_segments", lambda words, path: [(run, i) for i, run in segments_in_words(words, path)], "wanted"),
     ("check_segments", lambda words, path: [(i, run.split()) for i, run in segments_in_words(words, path)], "wanted"),
 ]

@@ -33,6 +33,15 @@ def without_tanh(h, v, mask, W_q, W_k, w):
     return alpha, (alpha[:, None] @ v)[:, 0]
 
 
+def attend_in_columns(*given):
+    alpha, c = attend(*given)
+    return alpha[..., None], c[:, None]
+
+
+def unevenness_by_product(alpha, target):
+    return ((torch.ones(len(alpha)) @ alpha - target) ** 2).sum()
+
+
 def reinforce(log_alpha, chosen, reward, baseline):
     picked = log_alpha[torch.arange(len(chosen)), chosen]
     return (picked * (baseline - reward.detach())).mean()
@@ -47,18 +56,21 @@ RIGHT = {
     "check_attend": (attend, attend_one_by_one),
     "check_unevenness": (
         lambda alpha, target: ((alpha.sum(0) - target) ** 2).sum(),
+        unevenness_by_product,
         lambda alpha, target: sum((float(column.sum()) - target) ** 2 for column in alpha.T),
     ),
     "check_reinforce": (reinforce, reinforce_by_one_hot),
 }
 WRONG = [
+    ("check_attend", attend_in_columns, "wanted"),
+    ("check_attend", lambda *given: torch.cat([part.flatten() for part in attend(*given)]), "wanted"),
     ("check_attend", unmasked, "padded regions were looked at"),
     ("check_attend", masked_afterwards, "you masked after the softmax"),
     ("check_attend", lambda *given: attend(*given, blank=0.0), "mask with minus infinity"),
     ("check_attend", without_tanh, "the tanh is missing"),
     ("check_attend", lambda *given: attend(*given)[::-1], "alpha first"),
     ("check_attend", lambda h, v, m, W_q, W_k, w: attend(h, v, m, W_q.T, W_k.T, w), "are transposed"),
-    ("check_attend", lambda *given: None, "it needs a `return`"),
+    ("check_attend", lambda *given: None, "is there a `return`?"),
     ("check_unevenness", lambda alpha, target: (target - alpha.sum(1)).square().sum(), "sum over words"),
     ("check_unevenness", lambda alpha, target: (target - alpha).square().sum(), "before you compare"),
     ("check_unevenness", lambda alpha, target: (target - alpha.sum(0)).abs().sum(), "squared, not absolute"),

@@ -164,8 +164,21 @@ def joined(words, path, minimum):
 
 
 def without_penalty(candidates, references, n):
-    c, r = 12, 14  # the lengths of the check's own sentences
+    c, r = 16, 18  # the lengths of the check's own sentences
     return package_bleu(candidates, references, n) / math.exp(1 - r / c)
+
+
+def by_shortest(candidates, references, n):
+    """Brevity by the shortest reference, not by the nearest in length."""
+    c, r, short = 16, 18, sum(min(map(len, people)) for people in references)
+    return package_bleu(candidates, references, n) / math.exp(1 - r / c) * math.exp(min(0, 1 - short / c))
+
+
+def clipped_by_the_sum(candidates, references, n):
+    """A word counts as often as all references together have it."""
+    together = [[[word for sentence in people for word in sentence]] for people in references]
+    hits = sum(sum((Counter(c) & Counter(p[0])).values()) for c, p in zip(candidates, together, strict=True))
+    return 100 * hits / 16 * math.exp(1 - 18 / 16)
 
 
 def mean_of_sentences(candidates, references, n):
@@ -181,12 +194,12 @@ WRONG = [
         lambda t, m, s: (*shifted(t, m, s)[:2], shifted(t, m, s)[1] > 0),
         "END is guessed too",
     ),
-    ("check_inputs_and_targets", lambda t, m, s: None, "three things"),
+    ("check_inputs_and_targets", lambda t, m, s: (t, m), "three things"),
     ("check_step", lambda m, w, p, v: m.W_w[w] @ m.W_hx.T + p @ m.W_hh.T + m.b_h + v, "f is missing"),
     ("check_step", lambda m, w, p, v: one_step(m, w, p, 0 * v), "the picture is missing"),
     ("check_step", lambda m, w, p, v: one_step(m, w, 0 * p, v), "the state before is missing"),
     ("check_step", lambda m, w, p, v: one_step(m, w, p, 0) + v, "inside f"),
-    ("check_step", lambda m, w, p, v: None, "is a return missing"),
+    ("check_step", lambda m, w, p, v: None, "is there a `return`?"),
     ("check_cross_entropy", lambda y, g, r: -mean_loss(y, g, r), "the sign"),
     ("check_cross_entropy", lambda y, g, r: mean_loss(y, g, r >= False), "padding"),
     ("check_cross_entropy", lambda y, g, r: mean_loss(y, g, r) * r.sum(), "you took the sum"),
@@ -196,7 +209,7 @@ WRONG = [
     ("check_temper", lambda y, tau: (y.exp() / tau).softmax(1), "divided y, not log y"),
     ("check_temper", lambda y, tau: y.softmax(1), "not used"),
     ("check_temper", lambda y, tau: (y / tau).exp(), "sum to 1"),
-    ("check_temper", lambda y, tau: None, "is a return missing"),
+    ("check_temper", lambda y, tau: None, "is there a `return`?"),
     ("check_beam", stops_at_the_first, "first finished sentence"),
     ("check_beam", second_best, "greedy, exactly"),
     ("check_beam", only_greedy, "stay in the beam"),
@@ -205,11 +218,14 @@ WRONG = [
     ("check_bleu", lambda c, r, n: package_bleu(c, r, n) / 100, "in percent"),
     ("check_bleu", unclipped, "the the the"),
     ("check_bleu", without_penalty, "brevity penalty"),
+    ("check_bleu", by_shortest, "the one nearest in length counts"),
+    ("check_bleu", clipped_by_the_sum, "as often as one reference has it"),
+    ("check_bleu", lambda c, r, n: package_bleu(c, r, n) if n < 3 else 0.0, "BLEU-4 should be"),
     ("check_bleu", mean_of_sentences, "mean of each sentence"),
     ("check_bleu", lambda c, r, n: package_bleu(c, [p[:1] for p in r], n), "compare with the formula"),
     ("check_cut", joined, "joined runs"),
     ("check_cut", lambda w, p, n: runs(w, p, n)[:-1], "last run is lost"),
     ("check_cut", lambda w, p, n: runs(w, p, 1), "are left out"),
     ("check_cut", lambda w, p, n: runs(w, p, n + 1), "is kept"),
-    ("check_cut", lambda w, p, n: None, "is a return missing"),
+    ("check_cut", lambda w, p, n: None, "is there a `return`?"),
 ]

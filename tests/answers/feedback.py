@@ -20,7 +20,15 @@ def revise_by_einsum(z, v, log_y, W, U, gamma):
     return z + gamma * torch.einsum("srh,he,we,sw->sr", v, U, W, log_y.exp())
 
 
-RIGHT = {"check_teacher_loss": (teacher, teacher_by_xlogy), "check_revise": (revise, revise_by_einsum)}
+def teacher_by_product(a, b, m):
+    distances = (torch.special.xlogy(b, b) - b * a.log()).sum(-1)
+    return distances.flatten() @ m.float().flatten() / m.sum()
+
+
+RIGHT = {
+    "check_teacher_loss": (teacher, teacher_by_xlogy, teacher_by_product),
+    "check_revise": (revise, revise_by_einsum),
+}
 WRONG = [
     (
         "check_teacher_loss",
@@ -39,5 +47,5 @@ WRONG = [
     ("check_revise", lambda z, v, y, W, U, g: z + g * torch.einsum("srh,he,se->sr", v, U, W[y.argmax(1)]), "likeliest"),
     ("check_revise", lambda z, v, y, W, U, g: revise(z, v, y, W, U.T, g), "U is transposed"),
     ("check_revise", lambda z, v, y, W, U, g: revise(z, v, y, W, U, g).softmax(1), "the softmax comes after"),
-    ("check_revise", lambda *given: None, "it needs a `return`"),
+    ("check_revise", lambda *given: None, "is there a `return`?"),
 ]

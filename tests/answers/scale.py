@@ -31,9 +31,14 @@ def recall_by_sets(found, truth):
     return 100 - 100 * missed / sum(len(b) for b in truth)
 
 
+def estimate_by_one_hot(words, codewords, table):
+    share, nearest = (words @ codewords.T).max(1)
+    return table @ torch.nn.functional.one_hot(nearest, len(codewords)).float().T @ share
+
+
 RIGHT = {
     "check_codeword_table": (table, table_by_einsum),
-    "check_estimate": (estimate, estimate_by_gather),
+    "check_estimate": (estimate, estimate_by_gather, estimate_by_one_hot),
     "check_recall": (recall, recall_by_sets),
 }
 WRONG = [
@@ -42,7 +47,7 @@ WRONG = [
     ("check_codeword_table", lambda v, mask, u: (v @ u.T).sum(1), "you summed over regions"),
     ("check_codeword_table", lambda v, mask, u: table(v, mask, u).T, "turn it over"),
     ("check_codeword_table", lambda v, mask, u: v.mean(1) @ u.T, "wanted"),
-    ("check_codeword_table", lambda v, mask, u: None, "it needs a `return`"),
+    ("check_codeword_table", lambda v, mask, u: None, "is there a `return`?"),
     ("check_estimate", lambda s, u, m: m[:, (s @ u.T).argmax(1)].sum(1), "its share of its codeword"),
     ("check_estimate", lambda s, u, m: m @ (s @ u.T).sum(0), "you used all codewords"),
     ("check_estimate", lambda s, u, m: estimate(s, u, m) / len(s), "you took the mean"),

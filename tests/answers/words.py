@@ -184,7 +184,12 @@ RIGHT = {
     "check_tokenise": (tokenise, tokenise_by_letters),
     "check_vocabulary": (make_vocabulary, counted_by_hand),
     "check_encode": (encode, lambda tokens, index: [n for n in map(index.get, tokens) if n is not None]),
-    "check_one_hot": (one_hot, lambda numbers, size: torch.nn.functional.one_hot(torch.tensor(numbers).long(), size)),
+    "check_one_hot": (
+        one_hot,
+        lambda numbers, size: torch.nn.functional.one_hot(torch.tensor(numbers), size),
+        lambda numbers, size: torch.stack([torch.eye(size)[k] for k in numbers]),
+        lambda numbers, size: [[int(k == n) for k in range(size)] for n in numbers],
+    ),
 }
 WRONG = [
     ("check_recurrence", lambda inputs, w: None, "return"),

@@ -4,20 +4,46 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+import reprlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
+
+SECONDS = 60  # that one call of yours may take, also on a slow machine
 
 
 def self_check(check: Callable[[Callable], None]) -> Callable[[Callable], None]:
-    """A check that hands out copies, so that nobody's function harms it, and bears one that is still to be written."""
+    """A check that turns whatever goes wrong in your function into a hint, and bears one that is still to be written.
+
+    Your function gets copies, may not change them, must return something, and must come to an end.
+    """
 
     @functools.wraps(check)
     def tried(yours: Callable) -> None:
+        if not callable(yours):
+            raise AssertionError("give the function itself: its name, without brackets behind it")
+        found = None
+
+        def called(*given: Any) -> Any:
+            nonlocal found
+            found = _call(yours, given)
+            return found
+
         try:
-            check(lambda *given: yours(*map(_copy, given)))
+            check(called)
         except NotImplementedError:
             print(f"{check.__name__}: still to be written")
+        except AssertionError:
+            raise
+        except Exception as error:  # of the comparison: what yours gives is of another kind
+            raise AssertionError(
+                f"yours gives {reprlib.repr(found)}, which cannot be compared: {type(error).__name__}, {error}"
+            ) from error
 
     return tried
 
@@ -26,15 +52,85 @@ def attempt(test: Callable[[], None]) -> None:
     """Run a test of an assignment; say that it is right, what is wrong, or that there is nothing to try yet."""
     name = test.__name__.removeprefix("test_")
     try:
-        test()
+        with _in_time():
+            test()
     except NotImplementedError:
         print(f"{name}: still to be written")
     except AssertionError as hint:
         print(f"{name}: not yet. {hint}")
+    except Exception as error:
+        print(f"{name}: not yet. It stops with {type(error).__name__}: {error}")
     else:
         print(f"{name}: right")
 
 
+def _call(yours: Callable, given: tuple) -> Any:
+    handed, before = tuple(map(_copy, given)), tuple(map(_snapshot, given))
+    try:
+        with _in_time():
+            found = yours(*handed)
+    except (NotImplementedError, AssertionError):
+        raise
+    except Exception as error:
+        raise AssertionError(
+            f"your function stops with {type(error).__name__}: {error}. It was given {', '.join(map(_describe, given))}"
+        ) from error
+    if found is None:
+        raise AssertionError("your function gives nothing: is there a `return`?")
+    if not all(map(_alike, handed, before)):
+        raise AssertionError("your function has changed what it was given: make a new one, or work on a copy")
+    return found
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Ends what takes longer than SECONDS, where the system can: not on Windows, and in the main thread only."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"it does not come to an end within {SECONDS} seconds")
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _tracked(part: object) -> bool:
+    return isinstance(part, torch.Tensor) and part.requires_grad  # a copy would not be: its gradient is asked for
+
+
 def _copy(part: object) -> object:
-    tracked = isinstance(part, torch.Tensor) and part.requires_grad  # a copy would not be: its gradient is asked for
-    return part if tracked else copy.deepcopy(part)
+    return part if _tracked(part) or isinstance(part, torch.Generator) else copy.deepcopy(part)
+
+
+def _snapshot(part: object) -> object:
+    return part.detach().clone() if _tracked(part) else _copy(part)
+
+
+def _alike(now: Any, before: Any) -> bool:
+    """Whether numbers, texts, and collections of them are what they were; anything else is not looked at."""
+    if isinstance(before, torch.Tensor):
+        return now.shape == before.shape and now.dtype == before.dtype and torch.equal(_no_nan(now), _no_nan(before))
+    if isinstance(before, np.ndarray):
+        return np.array_equal(now, before, equal_nan=before.dtype.kind == "f")
+    if isinstance(before, list | tuple):
+        return len(now) == len(before) and all(map(_alike, now, before))
+    if isinstance(before, dict):
+        return list(now) == list(before) and all(_alike(now[key], before[key]) for key in before)
+    return not isinstance(before, str | int | float | set) or now == before
+
+
+def _no_nan(part: torch.Tensor) -> torch.Tensor:
+    return part.detach().nan_to_num(nan=0.125) if part.is_floating_point() else part
+
+
+def _describe(part: object) -> str:
+    if isinstance(part, torch.Tensor | np.ndarray):
+        return f"numbers of shape {tuple(part.shape)}"
+    return reprlib.repr(part)

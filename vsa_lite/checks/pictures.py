@@ -49,7 +49,7 @@ def check_normalise(normalise: Callable) -> None:
         "red and blue have changed places": (x.flip(1) / 255 - m) / s,
         "height and width have changed places": right.transpose(2, 3),
     }
-    _expect("normalise", normalise(pixels, mean, std), right, mistakes, "(pixels / 255 - mean) / std by channel")
+    _expect("normalise", normalise(pixels, mean, std), right, mistakes, "one number for each channel and place")
     print("normalise is right: the same numbers as Transform.normalise.")
 
 
@@ -57,21 +57,23 @@ def check_normalise(normalise: Callable) -> None:
 def check_convolve(convolve: Callable) -> None:
     """Try `convolve(picture, kernel)`: [channels, height, width] and [channels, 3, 3] to [height - 2, width - 2]."""
     generator = torch.Generator().manual_seed(0)
-    picture, kernel = torch.randn(3, 7, 7, generator=generator), torch.randn(3, 3, 3, generator=generator)
+    for channels, height, width in ((3, 7, 7), (2, 5, 9), (4, 8, 6)):
+        picture = torch.randn(channels, height, width, generator=generator)
+        kernel = torch.randn(channels, 3, 3, generator=generator)
 
-    def slide(kernel: Tensor, padding: int = 0) -> Tensor:
-        return torch.nn.functional.conv2d(picture[None], kernel[None], padding=padding)[0, 0]
+        def slide(kernel: Tensor, padding: int = 0, picture: Tensor = picture) -> Tensor:
+            return torch.nn.functional.conv2d(picture[None], kernel[None], padding=padding)[0, 0]
 
-    right = slide(kernel)
-    each = torch.nn.functional.conv2d(picture[None], kernel[:, None], groups=3)[0]
-    mistakes = {
-        "you turned the kernel round; a network's convolution does not": slide(kernel.flip(1, 2)),
-        "rows and columns of the kernel have changed places": slide(kernel.mT),
-        "add up over channels too: one number for each place": each,
-        "take the sum over channels, not the mean": each.mean(0),
-        "no padding here: the kernel stays inside the picture": slide(kernel, padding=1),
-    }
-    _expect("convolve", convolve(picture, kernel), right, mistakes, "a sum over channels and the 3 x 3 places")
+        right = slide(kernel)
+        each = torch.nn.functional.conv2d(picture[None], kernel[:, None], groups=channels)[0]
+        mistakes = {
+            "you turned the kernel round; a network's convolution does not": slide(kernel.flip(1, 2)),
+            "rows and columns of the kernel have changed places": slide(kernel.mT),
+            "add up over channels too: one number for each place": each,
+            "take the sum over channels, not the mean": each.mean(0),
+            "no padding here: the kernel stays inside the picture": slide(kernel, padding=1),
+        }
+        _expect("convolve", convolve(picture, kernel), right, mistakes, "a sum over channels and the 3 x 3 places")
     print("convolve is right: the same numbers as torch's conv2d.")
 
 
@@ -105,21 +107,22 @@ def check_iou(iou: Callable) -> None:
 def check_suppress(suppress: Callable) -> None:
     """Try `suppress(boxes, scores, threshold)`: indices of the boxes that stay, best first."""
     generator = torch.Generator().manual_seed(0)
-    for count in (1, 12, 40):
+    for count, threshold in ((1, 0.5), (12, 0.5), (40, 0.3), (30, 0.7)):
         # b overlaps a, and c overlaps b only: where b has gone, c stays
         chain = torch.tensor([[0, 0.0, 0.4, 0.4], [0.1, 0, 0.5, 0.4], [0.2, 0, 0.6, 0.4]])
         boxes = torch.cat([chain, _random_boxes(count, generator)])
         scores = torch.cat([torch.tensor([3.0, 2, 1.5]), torch.rand(count, generator=generator)])
-        right = non_maximum_suppression(boxes, scores, 0.5)
+        right = non_maximum_suppression(boxes, scores, threshold)
         order = scores.argsort(descending=True)
-        over = (box_iou(boxes[order], boxes[order]) > 0.5).tril(-1)
-        got = suppress(boxes, scores, 0.5)
+        over = (box_iou(boxes[order], boxes[order]) > threshold).tril(-1)
+        got = suppress(boxes, scores, threshold)
         got = torch.as_tensor(got) if isinstance(got, list) else got
         mistakes = {
             "nothing was suppressed: a box goes if it overlaps a better one that stays": order,
             "a box that has gone suppresses no other: compare with those that stay only": order[~over.any(1)],
             "indices in the order of the scores, please, best first": right.sort().values,
             "return indices, not the boxes": boxes[right],
+            "the threshold is given: use it": non_maximum_suppression(boxes, scores, 0.5),
         }
         _expect("suppress", got, right, mistakes, "indices of the boxes that stay, best first")
     print("suppress is right: the same boxes as torchvision's nms.")
@@ -129,12 +132,12 @@ def check_suppress(suppress: Callable) -> None:
 def check_pool_region(pool_region: Callable) -> None:
     """Try `pool_region(features, box, side)`: RoIAlign, [channels, height, width] to [channels, side, side]."""
     generator = torch.Generator().manual_seed(0)
-    features = torch.randn(4, 9, 9, generator=generator)
-    for box in ((0.12, 0.31, 0.73, 0.82), (0.4, 0.05, 0.55, 0.95), (0.0, 0.0, 1.0, 1.0)):
-        cells = torch.tensor(box) * 9
+    features = torch.randn(4, 7, 10, generator=generator)
+    for box, side in (((0.12, 0.31, 0.73, 0.82), 3), ((0.4, 0.05, 0.55, 0.95), 2), ((0.0, 0.0, 1.0, 1.0), 3)):
+        cells = torch.tensor(box) * torch.tensor([10, 7, 10, 7])
 
-        def torchvisions(corners: Tensor = cells, samples: int = 2, aligned: bool = True) -> Tensor:
-            return roi_align(features[None], [corners[None]], 3, sampling_ratio=samples, aligned=aligned)[0]
+        def torchvisions(corners: Tensor = cells, samples: int = 2, aligned: bool = True, side: int = side) -> Tensor:
+            return roi_align(features[None], [corners[None]], side, sampling_ratio=samples, aligned=aligned)[0]
 
         mistakes = {
             "the value of cell 0 sits at its centre, 0.5: subtract half a cell": torchvisions(aligned=False),
@@ -142,7 +145,7 @@ def check_pool_region(pool_region: Callable) -> None:
             "four places in each cell, 2 x 2, and their mean; one is not enough": torchvisions(samples=1),
             "x runs along the width, which is the last axis: rows and columns have changed places": torchvisions().mT,
         }
-        got = pool_region(features, torch.tensor(box), 3)
+        got = pool_region(features, torch.tensor(box), side)
         _expect("pool_region", got, torchvisions(), mistakes, "the mean of 2 x 2 interpolated values in each cell")
     print("pool_region is right: the same numbers as torchvision's roi_align.")
 
