@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, ClearMarkScheme, ClearSolutions
 
 HERE = Path(__file__).resolve().parent
+MISTAKES = HERE.parent / "tests" / "mistakes"
 SOURCES = sorted(HERE.glob("[0-9]_*.ipynb"))
 STUB = "raise NotImplementedError  # your lines here"
 MARKERS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.M)
@@ -45,8 +46,17 @@ def solution(source: NotebookNode, keep: bool = False) -> NotebookNode:
     return made
 
 
-def guide(source: NotebookNode, title: str) -> str:
-    """How to mark one assignment: points of each part, and what to look for where a person marks."""
+def common_mistakes(name: str) -> dict[str, list[str]]:
+    """Of each function of an assignment, the mistakes that its tests were tried with."""
+    found: dict[str, list[str]] = {}
+    for part, mistake in re.findall(r"^def (\w+?)__(\w+)\(", (MISTAKES / f"{name}.py").read_text("utf-8"), re.M):
+        found.setdefault(part, []).append(mistake.replace("_", " "))
+    return found
+
+
+def guide(source: NotebookNode, name: str) -> str:
+    """How to mark one assignment: points and common mistakes of each part, what to look for where a person marks."""
+    title = name.replace("_", " ")
     lines, total = [f"# {title}", "", "| part | points | marked by |", "|---|---|---|"], 0
     graded = [cell for cell in source.cells if cell.metadata.get("nbgrader", {}).get("grade")]
     for cell in graded:
@@ -55,6 +65,8 @@ def guide(source: NotebookNode, title: str) -> str:
         hand = "a person" if about.solution else "its tests"
         lines.append(f"| {about.grade_id.removeprefix('test_')} | {about.points} | {hand} |")
     lines += [f"| all | {total} | |", ""]
+    for part, mistakes in common_mistakes(name).items():
+        lines += [f"**{part}.** Common mistakes, each of which the tests find: {'; '.join(mistakes)}.", ""]
     for cell in graded:
         if scheme := SCHEME.search(cell.source):
             lines += [f"**{cell.metadata.nbgrader.grade_id}.** {scheme[1]}", ""]
@@ -93,7 +105,7 @@ def write_bundle(folder: Path) -> None:
             out = folder / kind / path.name
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(text(made), encoding="utf-8")
-    pages = [guide(read(path), path.stem.replace("_", " ")) for path in SOURCES]
+    pages = [guide(read(path), path.stem) for path in SOURCES]
     (folder / "marking.md").write_text("\n".join(pages), encoding="utf-8")
     print(f"{folder}: student, solution and teacher of {len(SOURCES)} assignments, and marking.md")
 

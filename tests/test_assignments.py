@@ -193,7 +193,9 @@ def test_the_bundle_holds_what_a_teacher_needs(tmp_path):
         *(f"{kind}/{name}.ipynb" for kind in ("student", "solution", "teacher") for name in NAMES),
     }
     marking = (tmp_path / "marking.md").read_text(encoding="utf-8")
-    assert marking.count("Common mistake") == 4
+    assert marking.count("Common mistake") == 4 + sum(
+        len({mistake.split("__")[0] for mistake in MISTAKES[name]}) for name in NAMES
+    )
     assert "| coverage | 2 | its tests |" in marking
 
 

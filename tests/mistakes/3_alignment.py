@@ -23,10 +23,25 @@ def two_best__one_region_forgotten(v, region_mask, s, word_mask):
     return products.topk(2, dim=-1).values.mean(-1).masked_fill(~word_mask, 0).sum(-1)
 
 
+def two_best__changes_what_was_given(v, region_mask, s, word_mask):
+    s.mul_(word_mask[..., None])
+    products = torch.einsum("kih,lth->klti", v, s).masked_fill(~region_mask[:, None, None], -torch.inf)
+    best = products.topk(min(2, v.shape[1]), dim=-1).values
+    return torch.where(best.isinf(), best[..., :1], best).mean(-1).sum(-1)
+
+
 def semi_hard_loss__the_hardest(S, image_ids, margin):
     wrong, true = image_ids[:, None] != image_ids, S.diagonal()
     worst = [part.masked_fill(~wrong, -torch.inf).amax(1) for part in (S, S.T)]
     return sum((w - true + margin).clamp(min=0).sum() for w in worst)
+
+
+def semi_hard_loss__equal_is_below(S, image_ids, margin):
+    wrong, true, total = image_ids[:, None] != image_ids, S.diagonal(), 0.0
+    for scores, valid in ((S, wrong), (S.T, wrong.T)):
+        below = scores.masked_fill(~valid | (scores > true[:, None]), -torch.inf)
+        total = total + (below.amax(1) - true + margin).clamp(min=0).sum()
+    return total
 
 
 def semi_hard_loss__one_direction(S, image_ids, margin):

@@ -40,26 +40,28 @@ def smoothed_loss__sum_over_words(log_y, guess, real, epsilon):
     return (-(1 - epsilon) * true - epsilon * log_y.sum(2))[real].mean()
 
 
-def nucleus__not_divided_by_the_sum(y, p):
-    ordered, words = y.sort(1, descending=True)
-    return torch.zeros_like(y).scatter(1, words, ordered * (ordered.cumsum(1) - ordered < p))
+def near_the_best__not_divided_by_the_sum(y, p):
+    return y * (y >= p * y.amax(1, keepdim=True))
 
 
-def nucleus__one_word_too_few(y, p):
-    ordered, words = y.sort(1, descending=True)
-    kept = torch.zeros_like(y).scatter(1, words, ordered * (ordered.cumsum(1) <= p))
+def near_the_best__a_threshold(y, p):
+    kept = y * (y >= p)
     return kept / kept.sum(1, keepdim=True).clamp(min=1e-9)
 
 
-def nucleus__in_the_sorted_order(y, p):
-    ordered = y.sort(1, descending=True).values
-    kept = ordered * (ordered.cumsum(1) - ordered < p)
-    return kept / kept.sum(1, keepdim=True)
-
-
-def nucleus__a_threshold(y, p):
-    kept = y * (y >= 1 - p)
+def near_the_best__best_of_all_rows(y, p):
+    kept = y * (y >= p * y.max())
     return kept / kept.sum(1, keepdim=True).clamp(min=1e-9)
+
+
+def near_the_best__equal_is_not_enough(y, p):
+    kept = y * (y > p * y.amax(1, keepdim=True))
+    return kept / kept.sum(1, keepdim=True).clamp(min=1e-9)
+
+
+def near_the_best__changes_what_was_given(y, p):
+    y[y < p * y.amax(1, keepdim=True)] = 0
+    return y / y.sum(1, keepdim=True)
 
 
 def fair_to_length__without_end(sentences, log_probabilities, alpha):
