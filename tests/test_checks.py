@@ -83,6 +83,28 @@ def test_whoever_changes_what_it_was_given_is_told_so(module, check, capsys):
     assert ("has changed what it was given" in told) == any(ruined)
 
 
+@pytest.mark.parametrize(("module", "check"), EVERY)
+def test_every_argument_matters(module, check):
+    """The right answer is not right any more where one argument stays as it was at the first call."""
+    right = ANSWERS[module].RIGHT[check][0]
+
+    def stuck(number, first):
+        def answer(*given):
+            first.append(given)
+            kept = first[0][number]
+            kept = kept if isinstance(kept, torch.Generator) else copy.deepcopy(kept)
+            return right(*given[:number], kept, *given[number + 1 :])
+
+        return answer
+
+    number, of = 0, 1
+    while number < of:
+        first = []
+        with pytest.raises(AssertionError):
+            getattr(CHECKS[module], check)(stuck(number, first))
+        number, of = number + 1, len(first[0])
+
+
 def test_damage_inside_a_network_is_seen():
     def careless(layers, x, mask):
         found = ANSWERS["words"].brnn(layers, x, mask)
