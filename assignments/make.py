@@ -46,17 +46,8 @@ def solution(source: NotebookNode, keep: bool = False) -> NotebookNode:
     return made
 
 
-def common_mistakes(name: str) -> dict[str, list[str]]:
-    """Of each function of an assignment, the mistakes that its tests were tried with."""
-    found: dict[str, list[str]] = {}
-    for part, mistake in re.findall(r"^def (\w+?)__(\w+)\(", (MISTAKES / f"{name}.py").read_text("utf-8"), re.M):
-        found.setdefault(part, []).append(mistake.replace("_", " "))
-    return found
-
-
-def guide(source: NotebookNode, name: str) -> str:
-    """How to mark one assignment: points and common mistakes of each part, what to look for where a person marks."""
-    title = name.replace("_", " ")
+def guide(source: NotebookNode, title: str) -> str:
+    """How to mark one assignment: points of each part, its common mistakes, what to look for where a person marks."""
     lines, total = [f"# {title}", "", "| part | points | marked by |", "|---|---|---|"], 0
     graded = [cell for cell in source.cells if cell.metadata.get("nbgrader", {}).get("grade")]
     for cell in graded:
@@ -68,8 +59,9 @@ def guide(source: NotebookNode, name: str) -> str:
     for part, mistakes in common_mistakes(name).items():
         lines += [f"**{part}.** Common mistakes, each of which the tests find: {'; '.join(mistakes)}.", ""]
     for cell in graded:
-        if scheme := SCHEME.search(cell.source):
-            lines += [f"**{cell.metadata.nbgrader.grade_id}.** {scheme[1]}", ""]
+        if scheme := SCHEME.search(cell.source):  # in a cell of tests it is a comment
+            look_for = re.sub(r"^# ", "", scheme[1], flags=re.M)
+            lines += [f"**{cell.metadata.nbgrader.grade_id.removeprefix('test_')}.** {look_for}", ""]
     return "\n".join(lines)
 
 

@@ -16,7 +16,8 @@ def _code(name):
 
 def mistakes_in(name):
     """The mistakes that are stored for an assignment: PART__WHAT."""
-    return [node.name for node in ast.parse(_code(name)).body if isinstance(node, ast.FunctionDef)]
+    functions = [node.name for node in ast.parse(_code(name)).body if isinstance(node, ast.FunctionDef)]
+    return [function for function in functions if "__" in function]
 
 
 def with_mistakes(name, mistakes):

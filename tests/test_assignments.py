@@ -193,10 +193,20 @@ def test_the_bundle_holds_what_a_teacher_needs(tmp_path):
         *(f"{kind}/{name}.ipynb" for kind in ("student", "solution", "teacher") for name in NAMES),
     }
     marking = (tmp_path / "marking.md").read_text(encoding="utf-8")
-    assert marking.count("Common mistake") == 4 + sum(
-        len({mistake.split("__")[0] for mistake in MISTAKES[name]}) for name in NAMES
-    )
+    assert marking.count("Common mistake") == 4 + sum(len(exercises(name)) for name in NAMES)
     assert "| coverage | 2 | its tests |" in marking
+    for kind in ("student", "solution"):
+        assert not any("ommon mistake" in path.read_text(encoding="utf-8") for path in (tmp_path / kind).iterdir())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_marking_guide_names_as_many_mistakes_as_are_tried(name):
+    for cell in source(name).cells:
+        part = cell.metadata.get("nbgrader", {}).get("grade_id", "").removeprefix("test_")
+        if part in exercises(name) and (scheme := make.SCHEME.search(cell.source)):
+            tried = [mistake for mistake in MISTAKES[name] if mistake.startswith(f"{part}__")]
+            assert scheme[1].startswith("# Common mistakes: ")
+            assert len(scheme[1].split(";")) == len(tried), f"{part}: {tried}"
 
 
 def test_nothing_of_a_solution_is_published():

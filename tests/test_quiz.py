@@ -1,6 +1,7 @@
 """The quizzes: five questions for every chapter, one right answer each, a reason with every answer."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def test_the_right_answer_is_not_always_at_the_same_place():
     assert all(places.count(place) > len(places) / 6 for place in range(3))
 
 
+def test_what_it_says_of_product_quantisation_was_measured():
+    assert "codes of product quantisation alone, 16 bytes a vector, a third of the true ten best are lost" in PAGE
+    runs = json.loads((ROOT / "results" / "search.json").read_text(encoding="utf-8"))
+    (found,) = [run["metrics"] for run in runs if run["what"] == "product quantisation, 16 bytes a region"]
+    assert abs(found["recall_by_codes"] - 200 / 3) < 3
+    assert found["recall_of_100"] > 99, "its best hundred nearly always hold the true ones"
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -50,3 +59,11 @@ def test_the_right_answer_is_not_always_at_the_same_place():
 def test_what_is_no_quiz_is_named(body, message):
     with pytest.raises(ValueError, match=message):
         quiz.questions(body.splitlines())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb"))[1:], ids=lambda path: path.stem)
+def test_the_last_exercise_is_research_like_as_the_teachers_page_says(path):
+    assert 'it says "research-like"' in (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+    cells = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+    starts = [line for text in cells for line in text.splitlines() if re.match(r"\*\*\d+[ .]", line)]
+    assert ["research-like" in line for line in starts] == [False] * (len(starts) - 1) + [True]
