@@ -20,7 +20,6 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, ClearMarkScheme, ClearSolutions
 
 HERE = Path(__file__).resolve().parent
-MISTAKES = HERE.parent / "tests" / "mistakes"
 SOURCES = sorted(HERE.glob("[0-9]_*.ipynb"))
 STUB = "raise NotImplementedError  # your lines here"
 MARKERS = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.M)
@@ -56,8 +55,6 @@ def guide(source: NotebookNode, title: str) -> str:
         hand = "a person" if about.solution else "its tests"
         lines.append(f"| {about.grade_id.removeprefix('test_')} | {about.points} | {hand} |")
     lines += [f"| all | {total} | |", ""]
-    for part, mistakes in common_mistakes(name).items():
-        lines += [f"**{part}.** Common mistakes, each of which the tests find: {'; '.join(mistakes)}.", ""]
     for cell in graded:
         if scheme := SCHEME.search(cell.source):  # in a cell of tests it is a comment
             look_for = re.sub(r"^# ", "", scheme[1], flags=re.M)
@@ -97,7 +94,7 @@ def write_bundle(folder: Path) -> None:
             out = folder / kind / path.name
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(text(made), encoding="utf-8")
-    pages = [guide(read(path), path.stem) for path in SOURCES]
+    pages = [guide(read(path), path.stem.replace("_", " ")) for path in SOURCES]
     (folder / "marking.md").write_text("\n".join(pages), encoding="utf-8")
     print(f"{folder}: student, solution and teacher of {len(SOURCES)} assignments, and marking.md")
 

@@ -43,14 +43,6 @@ def semi_hard_loss__the_hardest(S, image_ids, margin):
     return sum((w - true + margin).clamp(min=0).sum() for w in worst)
 
 
-def semi_hard_loss__equal_is_below(S, image_ids, margin):
-    wrong, true, total = image_ids[:, None] != image_ids, S.diagonal(), 0.0
-    for scores, valid in ((S, wrong), (S.T, wrong.T)):
-        below = scores.masked_fill(~valid | (scores > true[:, None]), -torch.inf)
-        total = total + (below.amax(1) - true + margin).clamp(min=0).sum()
-    return total
-
-
 def semi_hard_loss__one_direction(S, image_ids, margin):
     wrong, true = image_ids[:, None] != image_ids, S.diagonal()
     below = S.masked_fill(~wrong | (true[:, None] <= S), -torch.inf)

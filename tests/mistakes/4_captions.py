@@ -112,16 +112,6 @@ def typical__left_out_in_place(y, p):
     return y / y.sum(1, keepdim=True)
 
 
-def near_the_best__equal_is_not_enough(y, p):
-    kept = y * (y > p * y.amax(1, keepdim=True))
-    return kept / kept.sum(1, keepdim=True).clamp(min=1e-9)
-
-
-def near_the_best__changes_what_was_given(y, p):
-    y[y < p * y.amax(1, keepdim=True)] = 0
-    return y / y.sum(1, keepdim=True)
-
-
 def fair_to_length__without_end(sentences, log_probabilities, alpha):
     scores = [log_p / max(1, len(words)) ** alpha for words, log_p in zip(sentences, log_probabilities, strict=True)]
     return scores.index(max(scores))
