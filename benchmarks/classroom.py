@@ -21,11 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from vsa_lite import checks
 from vsa_lite.results import record_run
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "results" / "classroom.json"
-MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale")
 
 
 def passes(check, answer) -> tuple[bool, float]:
@@ -42,13 +42,12 @@ def passes(check, answer) -> tuple[bool, float]:
 def check_table() -> None:
     """Every stored answer to every self-check."""
     sys.path.insert(0, str(ROOT / "tests"))
-    for module in MODULES:
+    for module in checks.MODULES:
         answers = importlib.import_module(f"answers.{module}")
-        checks = importlib.import_module(f"vsa_lite.checks.{module}")
         for name, right in answers.RIGHT.items():
-            wrong = [answer for other, answer, _ in answers.WRONG if other == name]
-            passes(getattr(checks, name), right[0])  # what it imports is not its time
-            good, bad = ([passes(getattr(checks, name), answer) for answer in some] for some in (right, wrong))
+            check, wrong = getattr(checks, name), [answer for other, answer, _ in answers.WRONG if other == name]
+            passes(check, right[0])  # what it imports is not its time
+            good, bad = ([passes(check, answer) for answer in some] for some in (right, wrong))
             metrics = {
                 "right_answers": len(good),
                 "right_accepted": sum(accepted for accepted, _ in good),

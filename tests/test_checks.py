@@ -3,6 +3,10 @@
 import copy
 import importlib
 import signal
+import subprocess
+import sys
+import time
+import types
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ import torch
 
 from vsa_lite import checks
 
-MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale", "exercises")
+MODULES = checks.MODULES
 ANSWERS = {name: importlib.import_module(f"answers.{name}") for name in MODULES}
 CHECKS = {name: importlib.import_module(f"vsa_lite.checks.{name}") for name in MODULES}
 EVERY = [(module, check) for module in MODULES for check in ANSWERS[module].RIGHT]
@@ -41,10 +45,15 @@ def test_what_is_still_to_be_written_is_no_error(module, check, capsys):
     assert "still to be written" in capsys.readouterr().out
 
 
+@torch.no_grad()
 def ruin(part):
     """Change what can be changed, and say whether it could."""
-    if isinstance(part, torch.Tensor) and not part.requires_grad:
+    if isinstance(part, torch.Tensor):
         part.add_(1) if part.dtype != torch.bool else part.logical_not_()
+    elif isinstance(part, torch.nn.Module):
+        next(part.parameters()).add_(1)
+    elif isinstance(part, types.SimpleNamespace):
+        ruin(next(iter(vars(part).values())))
     elif isinstance(part, np.ndarray):
         part += 1
     elif isinstance(part, list | dict):
@@ -75,6 +84,67 @@ def test_whoever_changes_what_it_was_given_is_told_so(module, check, capsys):
 
 
 @pytest.mark.parametrize(("module", "check"), EVERY)
+def test_every_argument_matters(module, check):
+    """The right answer is not right any more where one argument stays as it was at the first call."""
+    right = ANSWERS[module].RIGHT[check][0]
+
+    def stuck(number, first):
+        def answer(*given):
+            first.append(given)
+            kept = first[0][number]
+            kept = kept if isinstance(kept, torch.Generator) else copy.deepcopy(kept)
+            return right(*given[:number], kept, *given[number + 1 :])
+
+        return answer
+
+    number, of = 0, 1
+    while number < of:
+        first = []
+        with pytest.raises(AssertionError):
+            getattr(CHECKS[module], check)(stuck(number, first))
+        number, of = number + 1, len(first[0])
+
+
+def test_damage_inside_a_network_is_seen():
+    def careless(layers, x, mask):
+        found = ANSWERS["words"].brnn(layers, x, mask)
+        layers["output"].weight *= 2
+        return found
+
+    with pytest.raises(AssertionError, match=r"changed what it was given \(argument 1\)"):
+        CHECKS["words"].check_brnn(careless)
+
+
+@pytest.mark.parametrize(("module", "check"), EVERY)
+def test_an_assert_of_your_own_is_told_with_its_kind(module, check):
+    def asserting(*given):
+        assert given is None
+
+    with pytest.raises(AssertionError, match="your function stops with AssertionError"):
+        getattr(CHECKS[module], check)(asserting)
+
+
+@pytest.mark.parametrize(("module", "check"), EVERY)
+def test_what_torch_cannot_do_is_not_still_to_be_written(module, check, capsys):
+    with pytest.raises(AssertionError, match="stops with NotImplementedError"):
+        getattr(CHECKS[module], check)(lambda *given: torch.ones(2, dtype=torch.long).log_softmax(0))
+    checks.attempt(lambda: torch.ones(2, dtype=torch.long).log_softmax(0))
+    assert "not yet. It stops with NotImplementedError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("module", "check"), EVERY)
+def test_every_check_is_found_in_the_package(module, check):
+    assert getattr(checks, check) is getattr(CHECKS[module], check)
+
+
+def test_the_package_loads_no_check_before_it_is_asked_for():
+    ask = "import sys, vsa_lite.checks; assert not any(name.startswith('vsa_lite.checks.') for name in sys.modules)"
+    subprocess.run([sys.executable, "-c", ask], check=True)
+    with pytest.raises(AttributeError, match="check_nothing"):
+        _ = checks.check_nothing
+
+
+@pytest.mark.parametrize(("module", "check"), EVERY)
 @pytest.mark.parametrize("answer", [None, 3, {"a": 1}, [object()], "abc", torch.zeros(2, 2, 2, 2), float("nan")])
 def test_whatever_comes_back_gets_a_hint(module, check, answer):
     with pytest.raises(AssertionError) as hint:
@@ -102,6 +172,27 @@ def test_what_does_not_end_is_stopped(monkeypatch, capsys):
     checks.attempt(endless)
     assert "endless: not yet. It stops with TimeoutError" in capsys.readouterr().out
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_a_check_inside_an_attempt_leaves_its_bound(monkeypatch, capsys):
+    def test_two():
+        CHECKS["words"].check_encode(ANSWERS["words"].RIGHT["check_encode"][0])
+        while True:
+            pass
+
+    monkeypatch.setattr(checks, "SECONDS", 1)
+    checks.attempt(test_two)
+    assert "two: not yet. It stops with TimeoutError" in capsys.readouterr().out
+
+
+def test_many_slow_calls_are_bounded_together(monkeypatch):
+    def slow(*given):
+        time.sleep(0.1)
+        return ANSWERS["words"].RIGHT["check_vocabulary"][0](*given)
+
+    monkeypatch.setattr(checks, "SECONDS", 0.5)
+    with pytest.raises(AssertionError, match="does not come to an end"):
+        CHECKS["words"].check_vocabulary(slow)
 
 
 def test_an_attempt_goes_on_after_any_error(capsys):

@@ -58,8 +58,8 @@ def scores_by_loops(v, region_mask, s, word_mask):
 def losses_by_loops(S, ids, m):
     """Of every pair: hinges with wrong sentences, and with wrong pictures."""
     wrong = [[n for n in range(len(S)) if ids[n] != ids[k]] for k in range(len(S))]
-    sentences = [[max(0.0, float(S[k, n] - S[k, k]) + m) for n in wrong[k]] for k in range(len(S))]
-    return sentences, [[max(0.0, float(S[n, k] - S[k, k]) + m) for n in wrong[k]] for k in range(len(S))]
+    sentences = [[(S[k, n] - S[k, k] + m).clamp(min=0) for n in wrong[k]] for k in range(len(S))]
+    return sentences, [[(S[n, k] - S[k, k] + m).clamp(min=0) for n in wrong[k]] for k in range(len(S))]
 
 
 def structured_by_loops(S, ids, m):
@@ -68,6 +68,13 @@ def structured_by_loops(S, ids, m):
 
 def hardest_by_loops(S, ids, m):
     return sum(max(hinges, default=0.0) for side in losses_by_loops(S, ids, m) for hinges in side)
+
+
+def half_trained(S, ids, m):
+    """The true pairs get no gradient."""
+    true = S.diagonal().detach()
+    hinges = (S - true[:, None] + m).clamp(min=0) + (S - true + m).clamp(min=0)
+    return (hinges * (ids[:, None] != ids)).sum()
 
 
 def contrastive_by_cross_entropy(S, ids, scale):
@@ -226,7 +233,12 @@ WRONG = [
     ("check_structured_loss", lambda S, ids, m: structured_loss(S, ids, 1.0), "you used margin 1"),
     ("check_structured_loss", lambda S, ids, m: structured_loss(-S, ids, m), "exchanged"),
     ("check_structured_loss", lambda S, ids, m: structured_loss(S, ids, m) / len(S), "not its mean"),
+    ("check_structured_loss", lambda S, ids, m: float(structured_loss(S, ids, m)), "no gradient comes back"),
+    ("check_structured_loss", lambda S, ids, m: structured_loss(S, ids, m).detach(), "no gradient comes back"),
+    ("check_structured_loss", half_trained, "its gradient is not"),
+    ("check_structured_loss", lambda S, ids, m: structured_loss(S.bool(), ids, m), "stops with"),
     ("check_hardest_negative_loss", structured_loss, "keep the hardest one"),
+    ("check_hardest_negative_loss", lambda *a: float(hardest_negative_loss(*a)), "no gradient comes back"),
     (
         "check_hardest_negative_loss",
         lambda *a: one_side(*a, 0).amax(1).sum() + one_side(*a, 1).amax(1).sum(),
@@ -248,6 +260,7 @@ WRONG = [
         lambda S, ids, a: contrastive_loss(S, torch.arange(len(S)), a),
         "set their scores to -inf",
     ),
+    ("check_contrastive_loss", lambda *a: contrastive_loss(*a).item(), "no gradient comes back"),
     ("check_image_ranks", optimistic, "ties count for you"),
     ("check_image_ranks", lambda S, owners: rank_scores(S, owners)[1] - 1, "ranks begin with 1"),
     ("check_image_ranks", lambda S, owners: rank_scores(S, owners)[1] + 1, "you counted the picture itself"),
@@ -263,6 +276,7 @@ WRONG = [
     ("check_best_path", lambda u, beta: best_path(*chain(u), beta)[0][0].flip(0), "back to front"),
     ("check_best_path", greedy, "you decided word by word"),
     ("check_best_path", lambda u, beta: best_path(*chain(u), beta)[0][0] + 1, "wanted"),
+    ("check_best_path", lambda u, beta: sorted(best_path(*chain(u), beta)[0][0].tolist()), "wanted"),
     ("check_marginals", lambda u, beta: u.softmax(1), "beta is not in it"),
     ("check_marginals", forwards, "these are the messages forwards"),
     (
@@ -274,6 +288,7 @@ WRONG = [
     ("check_marginals", lambda u, beta: marginals(*chain(u), beta)[0].log(), "wanted"),
     ("check_segments", lambda words, path: segments_in_words(words, path)[:-1], "the last run is missing"),
     ("check_segments", by_region, "makes two segments"),
+    ("check_segments", lambda words, path: [(path[0], " ".join(words))], "segments: wanted"),
     ("check_segments", lambda words, path: None, "is there a `return`?"),
     ("check_segments", lambda words, path: [], "segments: wanted"),
     ("check_segments", lambda words, path: [one for one in segments_in_words(words, path) if " " in one[1]], "wanted"),

@@ -57,7 +57,7 @@ RIGHT = {
     "check_unevenness": (
         lambda alpha, target: ((alpha.sum(0) - target) ** 2).sum(),
         unevenness_by_product,
-        lambda alpha, target: sum((float(column.sum()) - target) ** 2 for column in alpha.T),
+        lambda alpha, target: sum((column.sum() - target) ** 2 for column in alpha.T),
     ),
     "check_reinforce": (reinforce, reinforce_by_one_hot),
 }
@@ -76,6 +76,7 @@ WRONG = [
     ("check_unevenness", lambda alpha, target: (target - alpha.sum(0)).abs().sum(), "squared, not absolute"),
     ("check_unevenness", lambda alpha, target: (target - alpha.sum(0)).square().mean(), "not their mean"),
     ("check_unevenness", lambda alpha, target: (1 - alpha.sum(0)).square().sum(), "you used target 1"),
+    ("check_unevenness", lambda alpha, target: float(unevenness_by_product(alpha, target)), "no gradient comes back"),
     ("check_reinforce", lambda a, i, r, b: -reinforce(a, i, r, b), "the sign"),
     ("check_reinforce", lambda a, i, r, b: reinforce(a, i, r, 0.0), "the baseline is not in it"),
     ("check_reinforce", lambda a, i, r, b: -((r - b) * a[torch.arange(len(i)), i]).mean(), "detach it"),

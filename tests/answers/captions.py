@@ -163,22 +163,34 @@ def joined(words, path, minimum):
     return [(region, run) for region, run in found.items() if len(run) >= minimum]
 
 
+def penalty_exponent(candidates, references):
+    """1 - r / c, below 0 where the candidates are short."""
+    pairs = zip(candidates, references, strict=True)
+    r = sum(min((abs(len(p) - len(words)), len(p)) for p in people)[1] for words, people in pairs)
+    return 1 - r / sum(map(len, candidates))
+
+
 def without_penalty(candidates, references, n):
-    c, r = 16, 18  # the lengths of the check's own sentences
-    return package_bleu(candidates, references, n) / math.exp(1 - r / c)
+    return package_bleu(candidates, references, n) / math.exp(min(0, penalty_exponent(candidates, references)))
+
+
+def with_a_prize(candidates, references, n):
+    """Longer candidates gain by their length."""
+    return without_penalty(candidates, references, n) * math.exp(penalty_exponent(candidates, references))
 
 
 def by_shortest(candidates, references, n):
     """Brevity by the shortest reference, not by the nearest in length."""
-    c, r, short = 16, 18, sum(min(map(len, people)) for people in references)
-    return package_bleu(candidates, references, n) / math.exp(1 - r / c) * math.exp(min(0, 1 - short / c))
+    shortest = [[min(people, key=len)] for people in references]
+    return without_penalty(candidates, references, n) * math.exp(min(0, penalty_exponent(candidates, shortest)))
 
 
 def clipped_by_the_sum(candidates, references, n):
     """A word counts as often as all references together have it."""
-    together = [[[word for sentence in people for word in sentence]] for people in references]
-    hits = sum(sum((Counter(c) & Counter(p[0])).values()) for c, p in zip(candidates, together, strict=True))
-    return 100 * hits / 16 * math.exp(1 - 18 / 16)
+    together = [Counter(word for sentence in people for word in sentence) for people in references]
+    hits = sum(sum((Counter(c) & counts).values()) for c, counts in zip(candidates, together, strict=True))
+    penalty = math.exp(min(0, penalty_exponent(candidates, references)))
+    return 100 * hits / sum(map(len, candidates)) * penalty
 
 
 def mean_of_sentences(candidates, references, n):
@@ -195,11 +207,16 @@ WRONG = [
         "END is guessed too",
     ),
     ("check_inputs_and_targets", lambda t, m, s: (t, m), "three things"),
+    ("check_inputs_and_targets", lambda t, m, s: shifted(t, m, 5), "START"),
     ("check_step", lambda m, w, p, v: m.W_w[w] @ m.W_hx.T + p @ m.W_hh.T + m.b_h + v, "f is missing"),
     ("check_step", lambda m, w, p, v: one_step(m, w, p, 0 * v), "the picture is missing"),
     ("check_step", lambda m, w, p, v: one_step(m, w, 0 * p, v), "the state before is missing"),
     ("check_step", lambda m, w, p, v: one_step(m, w, p, 0) + v, "inside f"),
     ("check_step", lambda m, w, p, v: None, "is there a `return`?"),
+    ("check_step", lambda m, w, p, v: torch.relu(m.W_w[w] @ m.W_hx + p @ m.W_hh + m.b_h + v), "the wrong way round"),
+    ("check_cross_entropy", lambda y, g, r: None, "is there a `return`?"),
+    ("check_cross_entropy", lambda y, g, r: float(mean_loss(y, g, r)), "no gradient comes back"),
+    ("check_cross_entropy", lambda y, g, r: mean_loss(y, g, r) + 1, "compare with the equation"),
     ("check_cross_entropy", lambda y, g, r: -mean_loss(y, g, r), "the sign"),
     ("check_cross_entropy", lambda y, g, r: mean_loss(y, g, r >= False), "padding"),
     ("check_cross_entropy", lambda y, g, r: mean_loss(y, g, r) * r.sum(), "you took the sum"),
@@ -209,23 +226,33 @@ WRONG = [
     ("check_temper", lambda y, tau: (y.exp() / tau).softmax(1), "divided y, not log y"),
     ("check_temper", lambda y, tau: y.softmax(1), "not used"),
     ("check_temper", lambda y, tau: (y / tau).exp(), "sum to 1"),
+    ("check_temper", lambda y, tau: (y / tau).softmax(-1) ** 2, "not what is drawn from"),
     ("check_temper", lambda y, tau: None, "is there a `return`?"),
     ("check_beam", stops_at_the_first, "first finished sentence"),
     ("check_beam", second_best, "greedy, exactly"),
     ("check_beam", only_greedy, "stay in the beam"),
     ("check_beam", mean_of_words, "another log P"),
     ("check_beam", lambda *given: package_beam(*given)[0], "wanted"),
+    ("check_beam", lambda m, f, size, longest: package_beam(m, f, size, 8), "at most max_length words"),
     ("check_bleu", lambda c, r, n: package_bleu(c, r, n) / 100, "in percent"),
     ("check_bleu", unclipped, "the the the"),
     ("check_bleu", without_penalty, "brevity penalty"),
     ("check_bleu", by_shortest, "the one nearest in length counts"),
     ("check_bleu", clipped_by_the_sum, "as often as one reference has it"),
-    ("check_bleu", lambda c, r, n: package_bleu(c, r, n) if n < 3 else 0.0, "BLEU-4 should be"),
+    ("check_bleu", with_a_prize, "longer candidates get no prize"),
+    ("check_bleu", lambda c, r, n: package_bleu(c, r, n) if n < 3 else 0.0, "BLEU-3 should be"),
+    ("check_bleu", lambda c, r, n: package_bleu(c, r, n) if n < 4 else 0.0, "BLEU-4 should be"),
+    ("check_bleu", lambda c, r, n: package_bleu(c, r, min(n, 2)), "BLEU-3 should be"),
+    ("check_bleu", lambda c, r, n: None, "is there a `return`?"),
     ("check_bleu", mean_of_sentences, "mean of each sentence"),
     ("check_bleu", lambda c, r, n: package_bleu(c, [p[:1] for p in r], n), "compare with the formula"),
     ("check_cut", joined, "joined runs"),
     ("check_cut", lambda w, p, n: runs(w, p, n)[:-1], "last run is lost"),
     ("check_cut", lambda w, p, n: runs(w, p, 1), "are left out"),
     ("check_cut", lambda w, p, n: runs(w, p, n + 1), "is kept"),
+    ("check_cut", lambda w, p, n: [], "the runs are"),
+    ("check_cut", lambda w, p, n: runs(w[:-1], p[:-1], n), "the runs are"),
+    ("check_cut", lambda w, p, n: [(p[0], w)], "the runs are"),
+    ("check_cut", lambda w, p, n: {"a": 1}, "cannot be compared"),
     ("check_cut", lambda w, p, n: None, "is there a `return`?"),
 ]

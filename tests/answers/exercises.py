@@ -119,7 +119,7 @@ def n_hardest_by_loops(S, ids, margin, n):
     total = 0.0
     for k in range(len(S)):
         for line in (S[k], S[:, k]):
-            hinges = [float((line[j] - S[k, k] + margin).clamp(min=0)) for j in range(len(S)) if ids[j] != ids[k]]
+            hinges = [(line[j] - S[k, k] + margin).clamp(min=0) for j in range(len(S)) if ids[j] != ids[k]]
             total += sum(sorted(hinges, reverse=True)[:n]) / n
     return total
 
@@ -221,6 +221,7 @@ WRONG = [
         "unknown in the singular, too",
     ),
     ("check_encode_plural", lambda t, i: [i[singular(w, i)] for w in t], "stops with KeyError"),
+    ("check_encode_plural", lambda t, i: encode_plural(t, i | {"dog": 2}), "wanted"),
     ("check_gradient", lambda *a: -gradient(*a), "points uphill"),
     ("check_gradient", lambda x, o, n, w: gradient(x, o, n, 0 * w), "the negatives push, too"),
     ("check_gradient", lambda x, o, n, w: gradient(x, 0 * o, n, w), "the true neighbour pulls, too"),
@@ -247,13 +248,16 @@ WRONG = [
     ("check_n_hardest", only_rows, "wrong pictures of each sentence are missing"),
     ("check_n_hardest", lambda S, ids, m, n: n_hardest(S, ids, 1.0, n), "the margin is given"),
     ("check_n_hardest", lambda S, ids, m, n: only_rows(S.T, ids, m, n), "wrong sentences of each picture are missing"),
+    ("check_n_hardest", lambda *a: float(n_hardest(*a)), "no gradient comes back"),
+    ("check_draw_path", lambda u, beta, g: draw_path(u, beta, None), "the same generator"),
     ("check_draw_path", lambda *a: draw_path(*a)[::-1], "back to front"),
     ("check_draw_path", draw_alone, "beta is not in it"),
     ("check_draw_path", draw_from_marginals, "from its marginal, by itself"),
     ("check_draw_path", lambda u, beta, g: u.argmax(1), "draw, do not take the best"),
     ("check_draw_path", lambda u, beta, g: draw_path(u, beta, torch.Generator().manual_seed(0)), "with the generator"),
     ("check_draw_path", draw_forwards, "of the draws, yours gives"),
-    ("check_draw_path", lambda *a: draw_path(*a)[1:], "for each of three words"),
+    ("check_draw_path", lambda *a: draw_path(*a)[1:], "for each of 3 words"),
+    ("check_in_nucleus", lambda y, p: in_nucleus(y, p).abs(), "stops with NotImplementedError"),
     ("check_in_nucleus", without_the_last, "one word too few"),
     ("check_in_nucleus", lambda y, p: in_nucleus((-y.exp()).log_softmax(1), p), "wanted"),
     ("check_in_nucleus", lambda y, p: y.exp() >= p, "not a threshold for each word"),

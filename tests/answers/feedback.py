@@ -41,6 +41,7 @@ WRONG = [
     ("check_teacher_loss", lambda a, b, m: -teacher(a, b, m), "the sign"),
     ("check_teacher_loss", lambda a, b, m: -(b * a.log()).sum(-1)[m].mean(), "the cross entropy"),
     ("check_teacher_loss", lambda a, b, m: (b - a).abs().sum(-1)[m].mean(), "wanted"),
+    ("check_teacher_loss", lambda a, b, m: teacher(a, b, m).item(), "no gradient comes back"),
     ("check_revise", lambda z, v, y, W, U, g: revise(z, v, y, W, U, 1.0), "gamma is not in it"),
     ("check_revise", lambda z, v, y, W, U, g: revise(z, v, y, W, U, g) - z, "the first energies are lost"),
     ("check_revise", lambda z, v, y, W, U, g: z + g * torch.einsum("srh,he,we,sw->sr", v, U, W, y), "log y is not y"),

@@ -2,15 +2,16 @@
 
 import numpy as np
 import torch
+import torchvision
 from torchvision.ops import roi_align
 
-from vsa_lite.regions.backbones import Transform
 from vsa_lite.regions.boxes import box_iou, non_maximum_suppression
 from vsa_lite.regions.proposals import select_regions
 
 
 def normalise(pixels, mean, std):
-    return Transform(pixels.shape[1], mean, std).normalise(pixels)
+    x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2) / 255
+    return torchvision.transforms.functional.normalize(x, mean, std)
 
 
 def convolve(picture, kernel):
@@ -93,6 +94,8 @@ WRONG = [
     ("check_normalise", lambda p, m, s: normalise(p[..., ::-1], m, s), "red and blue"),
     ("check_normalise", lambda p, m, s: normalise(p, m, s).permute(0, 2, 3, 1), "channels come second"),
     ("check_normalise", lambda p, m, s: normalise(p, (0, 0, 0), (1, 1, 1)), "left out mean and std"),
+    ("check_normalise", lambda p, m, s: normalise(p, m, s).mT, "height and width"),
+    ("check_normalise", lambda p, m, s: normalise(p, (0.485, 0.456, 0.406), s), "a number is off"),
     ("check_normalise", lambda p, m, s: np.zeros(3), "must return a tensor"),
     ("check_normalise", lambda p, m, s: normalise(p, m, s) + 1, "a number is off by 1"),
     ("check_convolve", lambda p, k: convolve(p, k.flip(1, 2)), "turned the kernel round"),
@@ -111,6 +114,7 @@ WRONG = [
     ("check_iou", lambda a, b: box_iou(b, a), "turned round"),
     ("check_iou", lambda a, b: None, "is there a `return`?"),
     ("check_iou", lambda a, b: box_iou(a, b) * (1 - torch.eye(6, 4)), "a number is off by"),
+    ("check_iou", lambda a, b: box_iou(a, b) * (box_iou(a, b) < 1), "a number is off by"),
     ("check_suppress", lambda b, s, t: s.argsort(descending=True), "nothing was suppressed"),
     ("check_suppress", lambda b, s, t: non_maximum_suppression(b, s, 0.5), "the threshold is given"),
     ("check_suppress", suppressed_by_any, "a box that has gone"),
@@ -118,7 +122,7 @@ WRONG = [
     ("check_suppress", lambda b, s, t: b[non_maximum_suppression(b, s, t)], "not the boxes"),
     ("check_suppress", lambda b, s, t: s.argsort(), "wanted"),
     ("check_pool_region", lambda *given: pool(*given, aligned=False), "half a cell"),
-    ("check_pool_region", lambda f, b, n: pool(f, b, 3), "shape (4, 2, 2), got (4, 3, 3)"),
+    ("check_pool_region", lambda f, b, n: pool(f, b, 3), "shape (2, 2, 2), got (2, 3, 3)"),
     ("check_pool_region", lambda f, b, n: pool(f.mT, b, n), "a number is off"),
     ("check_pool_region", lambda *given: pool(*given, rounded=True), "rounded the box"),
     ("check_pool_region", lambda *given: pool(*given, samples=1), "one is not enough"),
@@ -126,6 +130,7 @@ WRONG = [
     ("check_pool_region", lambda f, b, n: pool(f, b, n + 1), "wanted"),
     ("check_top_regions", lambda b, s, n: top(b, s, n + 1), "is one of the count"),
     ("check_top_regions", lambda b, s, n: top(b, s, n + 1)[1:], "is missing"),
+    ("check_top_regions", lambda b, s, n: top(b, s, 5)[:n], "shape (8, 4), got (5, 4)"),
     ("check_top_regions", lambda b, s, n: top(b, s, n).roll(-1, 0), "comes first, not last"),
     ("check_top_regions", lambda b, s, n: top(b, -s, n), "the whole picture, then the best"),
     (

@@ -63,7 +63,7 @@ def check_attend(yours: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor
         (over_states, "the softmax runs over the wrong axis: one state's regions add up to 1"),
         (linear, "the tanh is missing: without it the state adds the same to every energy, and changes nothing"),
         (averaged, "alpha is a mean already: do not divide by the number of regions"),
-        (transposed, "W_q and W_k are transposed: W h is h @ W.T for rows"),
+        (transposed, "W_q and W_k are transposed: W h of a column is h W^T of a row"),
         (hard, "c is the sum of all regions with their weights, not the best region alone"),
         (lambda *a: _attend(*a)[::-1], "alpha first, then c"),
     ]
@@ -94,7 +94,7 @@ def check_unevenness(yours: Callable[[Tensor, float], Tensor]) -> None:
         (lambda a, g: _unevenness(a, 1.0), "you used target 1: it is given"),
         (lambda a, g: (g - a.sum(0)).sum().square(), "square each region's distance, then sum"),
     ]
-    compare(yours, "unevenness", cases, _unevenness, mistakes)
+    compare(yours, "unevenness", cases, _unevenness, mistakes, trained=0)
 
 
 @self_check
@@ -109,11 +109,9 @@ def check_reinforce(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) -
     def gradients(function: Callable) -> Callable:
         """The gradients that a loss sends to log alpha, and to the reward, which must get none."""
 
-        def of(log_alpha: Tensor, chosen: Tensor, reward: Tensor, baseline: Tensor) -> Tensor | None:
+        def of(log_alpha: Tensor, chosen: Tensor, reward: Tensor, baseline: Tensor) -> Tensor:
             log_alpha, reward = log_alpha.clone().requires_grad_(), reward.clone().requires_grad_()
             loss = function(log_alpha, chosen, reward, baseline)
-            if loss is None:
-                return None
             if not isinstance(loss, Tensor) or loss.shape != () or not loss.requires_grad:
                 raise AssertionError("the loss must be one number with a gradient: a mean over the draws")
             found = torch.autograd.grad(loss, [log_alpha, reward], allow_unused=True)

@@ -41,20 +41,56 @@ def _show(value: Any) -> str:
     return f"{flat}{', ...' if numbers.numel() > 6 else ''} (shape {tuple(numbers.shape)})"
 
 
+def _made(found: Any, mistake: Callable[..., Any], case: tuple) -> bool:
+    """Whether an answer is what a mistake gives; a mistake that stops at these shapes gives nothing."""
+    try:
+        return _equal(found, mistake(*case))
+    except (RuntimeError, IndexError, ValueError):
+        return False
+
+
 def compare(
-    yours: Callable, what: str, cases: Sequence[tuple], right: Callable[..., Any], mistakes: Sequence[Mistake]
+    yours: Callable,
+    what: str,
+    cases: Sequence[tuple],
+    right: Callable[..., Any],
+    mistakes: Sequence[Mistake],
+    trained: int | None = None,
 ) -> None:
-    """Try `yours` on every case; say that it is right, or raise with the hint of the mistake that it equals."""
+    """Try `yours` on every case; say that it is right, or raise with the hint of the mistake that it equals.
+
+    Of a loss, `trained` is the number of the argument that it trains: there its gradient must be right, too.
+    """
     for case in cases:
         found = yours(*case)
         expected = right(*case)
-        if _equal(found, expected):
-            continue
-        for mistake, hint in mistakes:
-            if _equal(found, mistake(*case)):
-                raise AssertionError(hint)
-        raise AssertionError(f"{what}: wanted {_show(expected)}, got {_show(found)}")
+        if not _equal(found, expected):
+            for mistake, hint in mistakes:
+                if _made(found, mistake, case):
+                    raise AssertionError(hint)
+            raise AssertionError(f"{what}: wanted {_show(expected)}, got {_show(found)}")
+        if trained is not None:
+            trains(yours, right, case, trained)
     print(f"{what}: right, {len(cases)} random examples agree with the package")
+
+
+def trains(yours: Callable, right: Callable[..., Any], case: tuple, number: int = 0) -> None:
+    """Raise unless your loss sends the right gradient to argument `number` of the case."""
+
+    def gradient(loss_of: Callable) -> Tensor:
+        leaf = case[number].clone().requires_grad_()
+        loss = loss_of(*case[:number], leaf, *case[number + 1 :])
+        if not (isinstance(loss, Tensor) and loss.requires_grad):
+            raise AssertionError(
+                "the number is right, but nothing can be trained with it: no gradient comes back. Stay with tensors, "
+                "without float(), item() or detach()"
+            )
+        return torch.autograd.grad(loss, leaf)[0]
+
+    if not _equal(gradient(yours), gradient(right)):
+        raise AssertionError(
+            "the number is right, but its gradient is not: is a part of it cut off, by detach() or so?"
+        )
 
 
 def vectors(generator: torch.Generator, *shape: int) -> Tensor:

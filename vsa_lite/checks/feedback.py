@@ -53,7 +53,7 @@ def check_teacher_loss(yours: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Non
         (lambda a, b, m: right(a, b, m) / a.shape[-1], "the sum over regions, not their mean"),
         (lambda a, b, m: _distances(a, b)[m], "you have the words' distances: take their mean"),
     ]
-    compare(yours, "the teacher's loss", cases, right, mistakes)
+    compare(yours, "the teacher's loss", cases, right, mistakes, trained=0)
 
 
 def _revise(z: Tensor, v: Tensor, log_y: Tensor, W: Tensor, U: Tensor, gamma: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def _revise(z: Tensor, v: Tensor, log_y: Tensor, W: Tensor, U: Tensor, gamma: Te
 def check_revise(yours: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]) -> None:
     """`yours(energies, v, log_y, word_vectors, U, gamma)`: energies [states, regions] after the words went back."""
     generator, cases = torch.Generator().manual_seed(1), []
-    for states, regions, V, E, H in ((3, 4, 6, 5, 5), (1, 2, 3, 4, 4), (5, 3, 7, 2, 2)):
+    for states, regions, V, E, H in ((3, 4, 6, 5, 5), (1, 2, 3, 4, 4), (5, 3, 7, 2, 4)):
         log_y = vectors(generator, states, V).log_softmax(1)
         parts = vectors(generator, V, E), vectors(generator, H, E), vectors(generator, 1)[0]
         cases.append((vectors(generator, states, regions), vectors(generator, states, regions, H), log_y, *parts))
@@ -79,7 +79,7 @@ def check_revise(yours: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor
             lambda z, v, y, W, U, g: z + g * (v * (W[y.argmax(1)] @ U.T)[:, None]).sum(-1),
             "you sent the likeliest word back; the expected one is a mean over all words",
         ),
-        (lambda z, v, y, W, U, g: _revise(z, v, y, W, U.T, g), "U is transposed: U q is q @ U.T for rows"),
+        (lambda z, v, y, W, U, g: _revise(z, v, y, W, U.T, g), "U is transposed: U q of a column is q U^T of a row"),
         (lambda z, v, y, W, U, g: _revise(z, v, y, W, U, g).softmax(1), "energies, please: the softmax comes after"),
         (
             lambda z, v, y, W, U, g: g * z + (v * (y.exp() @ W @ U.T)[:, None]).sum(-1),

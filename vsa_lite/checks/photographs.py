@@ -21,9 +21,9 @@ from vsa_lite.data.records import tokenise
 @self_check
 def check_entry(yours: Callable[[str, int, str, list[str]], dict]) -> None:
     """`yours(filename, number, split, sentences)`: one picture of a data set in Karpathy's format, for JSON."""
-    sentences = ["A red kite, high above the sea!", "Two dogs."]
-    for given in (("beach.jpg", 7, "test"), ("2/hill.png", 12, "train")):
-        _check_entry(yours(*given, sentences), *given, sentences)
+    both, three = ["A red kite, high above the sea!", "Two dogs."], ["A hill.", "It is GREEN; no tree...", "A hill."]
+    for given in (("beach.jpg", 7, "test", both), ("2/hill.png", 12, "train", three)):
+        _check_entry(yours(*given), *given)
     print("an entry: right, it can be read as a data set")
 
 
@@ -35,8 +35,8 @@ def _check_entry(found: Any, filename: str, image_id: int, split: str, sentences
     _agree(type(number) is int and number == image_id, f"imgid must be the number {image_id}, got {number!r}")
     _agree((found["filename"], found["split"]) == (filename, split), "filename and split must be those given")
     said = found["sentences"]
-    both = isinstance(said, list) and len(said) == 2
-    _agree(both, f"`sentences` must be a list of both sentences, got {said!r}")
+    every = isinstance(said, list) and len(said) == len(sentences)
+    _agree(every, f"`sentences` must be a list of all {len(sentences)} sentences, got {said!r}")
     for sentence, one in zip(sentences, said, strict=True):
         _agree(isinstance(one, dict) and {"raw", "tokens"} <= set(one), "each sentence has `raw` and `tokens`")
         _agree(one["raw"] == sentence, "`raw` is the sentence exactly as it was written")
@@ -54,8 +54,9 @@ def _check_entry(found: Any, filename: str, image_id: int, split: str, sentences
 @self_check
 def check_upright(yours: Callable[[np.ndarray, int], np.ndarray]) -> None:
     """`yours(pixels, orientation)`: pixels [height, width, 3] turned as EXIF's orientation 1 to 8 says."""
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    generator = np.random.default_rng(0)
     for orientation in range(1, 9):
+        pixels = generator.integers(0, 256, (4, 5 + orientation, 3), dtype=np.uint8)
         note = Image.Exif()
         note[0x0112] = orientation
         stored = Image.fromarray(pixels)
@@ -79,29 +80,46 @@ def check_upright(yours: Callable[[np.ndarray, int], np.ndarray]) -> None:
     print("upright: right, all eight ways to hold a camera")
 
 
+def _mean(difference: np.ndarray) -> np.ndarray:
+    return np.abs(difference).mean(-1)
+
+
 @self_check
 def check_leaks(yours: Callable[[np.ndarray, np.ndarray], Sequence[Any]]) -> None:
     """`yours(train, test)`: pairs (training, test) of fingerprints [n, d] that differ by at most 4 on average."""
     generator = np.random.default_rng(1)
-    train, test = (generator.integers(20, 230, (n, 64)).astype(np.float64) for n in (6, 5))
-    uneven = generator.choice([-1.9, -0.1, 0.1, 1.9], 64)  # some numbers differ much, some hardly; on average
-    uneven /= np.abs(uneven).mean()  # by 1
-    test[3] = train[2]
-    test[1] = train[5] + 3.9 * uneven  # another file format: still a suspect
-    test[0] = train[0] + 4.2 * uneven  # no more
-    test[2] = np.roll(train[4], 1)  # as bright, and something else
-    test[4] = 255 - train[1]
-    found = yours(train, test)
-    pairs = {tuple(int(number) for number in pair) for pair in found}
-    wanted = {(2, 3), (5, 1)}
-    _agree((4, 2) not in pairs or len(pairs) == 30, "you averaged before you compared: compare number by number")
-    if pairs != wanted:
-        hints = {
-            frozenset({(3, 2), (1, 5)}): "the order is (training, test)",
-            frozenset({(2, 3)}): "a pair is missing that differs by 3.9: some of its numbers by more, "
-            "but what counts is the mean of all, at most 4",
-            frozenset(wanted | {(0, 0)}): "4.2 on average is too much: at most 4, each difference without its sign",
-            frozenset(): "no suspect at all: compare every training picture with every test picture",
-        }
-        raise AssertionError(hints.get(frozenset(pairs), f"wanted the pairs {sorted(wanted)}, got {sorted(pairs)}"))
-    print("leaks: right, both copies and nothing else")
+    for n, size in ((6, 64), (9, 30)):
+        train, test = (generator.integers(20, 230, (count, size)).astype(np.float64) for count in (n, 5))
+        uneven = generator.choice([-1.9, -0.1, 0.1, 1.9], size)  # some numbers differ much, some hardly; on average
+        uneven /= np.abs(uneven).mean()  # by 1
+        test[3] = train[2]
+        test[1] = train[n - 1] + 3.9 * uneven  # another file format: still a suspect
+        test[0] = train[0] + 4.2 * uneven  # no more
+        test[2] = np.roll(train[4], 1)  # as bright, and something else
+        test[4] = train[3] + 4 * generator.choice([-1, 1], size)  # just near enough
+        difference = train[:, None] - test
+
+        def pairs(where: np.ndarray) -> set[tuple[int, ...]]:
+            return set(map(tuple, np.argwhere(where).tolist()))
+
+        found = {tuple(int(number) for number in pair) for pair in yours(train, test)}
+        wanted = pairs(_mean(difference) <= 4)
+        if found == wanted:
+            continue
+        for mistake, hint in (
+            ({pair[::-1] for pair in wanted}, "the order is (training, test)"),
+            (set(), "no suspect at all: compare every training picture with every test picture"),
+            (pairs(np.abs(difference.mean(-1)) <= 4), "you averaged before you compared: compare number by number"),
+            (pairs(difference.mean(-1) <= 4), "a difference counts without its sign"),
+            (
+                pairs((difference**2).mean(-1) <= 16),
+                "some numbers may differ by more: what counts is the mean of all, neither the largest nor the squares",
+            ),
+            (pairs(_mean(difference) < 4), "at most 4: a pair that differs by exactly 4 is a suspect"),
+        ):
+            _agree(found != mistake, hint)
+        for pair in sorted(wanted - found):
+            raise AssertionError(f"a pair is missing: {pair} differs by {_mean(difference[pair]):.3g} on average")
+        pair = min(found - wanted)
+        raise AssertionError(f"a pair too many: {pair} differs by {_mean(difference[pair]):.3g} on average")
+    print("leaks: right, every copy and nothing else")

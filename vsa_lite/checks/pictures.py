@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from vsa_lite.checks import self_check
-from vsa_lite.regions.backbones import Transform
 from vsa_lite.regions.boxes import box_area, box_iou, non_maximum_suppression
 from vsa_lite.regions.proposals import GridWindows, select_regions
 
@@ -34,22 +34,27 @@ def _expect(name: str, got: object, wanted: Tensor, mistakes: Mapping[str, Tenso
 @self_check
 def check_normalise(normalise: Callable) -> None:
     """Try `normalise(pixels, mean, std)`: bytes [n, height, width, 3] to the network's input [n, 3, height, width]."""
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
-    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    right = Transform(5, mean, std).normalise(pixels)
-    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
-    m, s = (torch.tensor(values)[:, None, None] for values in (mean, std))
-    mistakes = {
-        "bytes go from 0 to 255, mean and std are for 0 to 1: divide by 255 first": (x - m) / s,
-        "you scaled to 0 to 1 but left out mean and std": x / 255,
-        "you left out std": x / 255 - m,
-        "you left out the mean": x / 255 / s,
-        "first subtract the mean, then divide by std": x / 255 / s - m,
-        "channels come second, (n, 3, height, width): permute(0, 3, 1, 2)": right.permute(0, 2, 3, 1),
-        "red and blue have changed places": (x.flip(1) / 255 - m) / s,
-        "height and width have changed places": right.transpose(2, 3),
-    }
-    _expect("normalise", normalise(pixels, mean, std), right, mistakes, "one number for each channel and place")
+    rng = np.random.default_rng(0)
+    for (n, height, width), mean, std in (
+        ((2, 5, 7), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ((1, 6, 4), (0.5, 0.3, 0.6), (0.4, 0.3, 0.2)),
+        ((3, 3, 3), (0.2, 0.4, 0.1), (0.5, 0.6, 0.7)),
+    ):
+        pixels = rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8)
+        x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        m, s = (torch.tensor(values)[:, None, None] for values in (mean, std))
+        right = (x / 255 - m) / s  # as Transform.normalise, which is for squares
+        mistakes = {
+            "bytes go from 0 to 255, mean and std are for 0 to 1: scale the bytes before all else": (x - m) / s,
+            "you scaled to 0 to 1 but left out mean and std": x / 255,
+            "you left out std": x / 255 - m,
+            "you left out the mean": x / 255 / s,
+            "mean and std came in the wrong order: the mean is in units of the pixels": x / 255 / s - m,
+            "channels come second, (n, 3, height, width)": right.permute(0, 2, 3, 1),
+            "red and blue have changed places": (x.flip(1) / 255 - m) / s,
+            "height and width have changed places": right.transpose(2, 3),
+        }
+        _expect("normalise", normalise(pixels, mean, std), right, mistakes, "one number for each channel and place")
     print("normalise is right: the same numbers as Transform.normalise.")
 
 
@@ -87,19 +92,21 @@ def _random_boxes(count: int, generator: torch.Generator, largest: float = 0.5) 
 def check_iou(iou: Callable) -> None:
     """Try `iou(a, b)`: boxes [n, 4] and [m, 4], as shares of a picture, to their overlaps [n, m]."""
     generator = torch.Generator().manual_seed(0)
-    a, b = _random_boxes(6, generator), _random_boxes(4, generator)
-    sides = torch.minimum(a[:, None, 2:], b[None, :, 2:]) - torch.maximum(a[:, None, :2], b[None, :, :2])
-    both, areas = sides.clamp(min=0).prod(2), box_area(a)[:, None] + box_area(b)
-    mistakes = {
-        "boxes that lie apart have negative sides, and two of them give a positive product: clamp at 0": sides.prod(2)
-        / (areas - sides.prod(2)),
-        "the union is both areas less what they share, which you counted twice": both / areas,
-        "you divided by the smaller area; IoU divides by the union": both
-        / torch.minimum(box_area(a)[:, None], box_area(b)),
-        "this is the intersection; divide it by the union": both,
-        "rows are for a, columns for b: the result is turned round": box_iou(b, a),
-    }
-    _expect("iou", iou(a, b), box_iou(a, b), mistakes, "intersection over union of every a with every b")
+    for n, m in ((6, 4), (3, 7), (1, 2)):
+        a, b = _random_boxes(n, generator), _random_boxes(m, generator)
+        b[-1] = a[0]  # the same box: 1
+        sides = torch.minimum(a[:, None, 2:], b[None, :, 2:]) - torch.maximum(a[:, None, :2], b[None, :, :2])
+        both, areas = sides.clamp(min=0).prod(2), box_area(a)[:, None] + box_area(b)
+        smaller = torch.minimum(box_area(a)[:, None], box_area(b))
+        apart = "boxes that lie apart have negative sides, and two of them give a positive product: clamp at 0"
+        mistakes = {
+            apart: sides.prod(2) / (areas - sides.prod(2)),
+            "the union is both areas less what they share, which you counted twice": both / areas,
+            "you divided by the smaller area; IoU divides by the union": both / smaller,
+            "this is the intersection; divide it by the union": both,
+            "rows are for a, columns for b: the result is turned round": box_iou(b, a),
+        }
+        _expect("iou", iou(a, b), box_iou(a, b), mistakes, "intersection over union of every a with every b")
     print("iou is right: the same numbers as box_iou.")
 
 
@@ -128,20 +135,26 @@ def check_suppress(suppress: Callable) -> None:
     print("suppress is right: the same boxes as torchvision's nms.")
 
 
+def _pooled(features: Tensor, side: int, corners: Tensor, samples: int = 2, aligned: bool = True) -> Tensor:
+    return roi_align(features[None], [corners[None]], side, sampling_ratio=samples, aligned=aligned)[0]
+
+
 @self_check
 def check_pool_region(pool_region: Callable) -> None:
     """Try `pool_region(features, box, side)`: RoIAlign, [channels, height, width] to [channels, side, side]."""
     generator = torch.Generator().manual_seed(0)
-    features = torch.randn(4, 7, 10, generator=generator)
-    for box, side in (((0.12, 0.31, 0.73, 0.82), 3), ((0.4, 0.05, 0.55, 0.95), 2), ((0.0, 0.0, 1.0, 1.0), 3)):
-        cells = torch.tensor(box) * torch.tensor([10, 7, 10, 7])
-
-        def torchvisions(corners: Tensor = cells, samples: int = 2, aligned: bool = True, side: int = side) -> Tensor:
-            return roi_align(features[None], [corners[None]], side, sampling_ratio=samples, aligned=aligned)[0]
+    for shape, box, side in (
+        ((4, 7, 10), (0.12, 0.31, 0.73, 0.82), 3),
+        ((2, 9, 6), (0.4, 0.05, 0.55, 0.95), 2),
+        ((3, 5, 8), (0.0, 0.0, 1.0, 1.0), 4),
+    ):
+        features = torch.randn(shape, generator=generator)
+        cells = torch.tensor(box) * torch.tensor([shape[2], shape[1], shape[2], shape[1]])
+        torchvisions = partial(_pooled, features, side, cells)
 
         mistakes = {
             "the value of cell 0 sits at its centre, 0.5: subtract half a cell": torchvisions(aligned=False),
-            "you rounded the box to whole cells; RoIAlign keeps the fractions": torchvisions(cells.round()),
+            "you rounded the box to whole cells; RoIAlign keeps the fractions": _pooled(features, side, cells.round()),
             "four places in each cell, 2 x 2, and their mean; one is not enough": torchvisions(samples=1),
             "x runs along the width, which is the last axis: rows and columns have changed places": torchvisions().mT,
         }
@@ -154,10 +167,12 @@ def check_pool_region(pool_region: Callable) -> None:
 def check_top_regions(top_regions: Callable) -> None:
     """Try `top_regions(boxes, scores, count)`: the whole picture and the count - 1 best boxes that do not repeat."""
     generator = torch.Generator().manual_seed(0)
-    windows = GridWindows(scales=(0.3,), aspects=(1.0,), overlap=0.7).boxes()
-    boxes = windows[torch.randperm(len(windows), generator=generator)]
-    scores = torch.rand(len(boxes), generator=generator)
-    for count in (1, 5, 8):
+    for count, scale in ((1, 0.3), (5, 0.3), (8, 0.25)):
+        windows = GridWindows(scales=(scale,), aspects=(1.0,), overlap=0.7).boxes()
+        boxes = windows[torch.randperm(len(windows), generator=generator)]
+        scores = torch.rand(len(boxes), generator=generator)
+        overlap = box_iou(boxes, boxes)
+        scores[overlap[scores.argmax()].topk(2).indices] = torch.tensor([2.0, 1.0])  # the best, and one much like it
         right = select_regions(boxes, scores, count)[0]
         more = select_regions(boxes, scores, count + 1)[0]
         order = scores.argsort(descending=True)
