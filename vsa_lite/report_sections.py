@@ -51,7 +51,7 @@ SECTIONS = {
         "Flickr8k: a writer that looks at regions",
         "An LSTM with attention, on photographs; “+ teacher” was taught where to look by the alignment. Where it looks "
         "is measured at the nouns of COCO's photographs, by their boxes, before the true words are said. The teacher's "
-        "writer has better words and looks worse, as its teacher does; none here finds more than the whole picture does.",
+        "writer has better words and looks worse, as its teacher does; none here finds more than the whole picture.",
         ("flickr8k",),
         headline=("bleu_4", "cider"),
         keep=("attention, beam 3", "+ teacher, beam 3"),
