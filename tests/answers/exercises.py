@@ -43,6 +43,19 @@ def plural_by_candidates(tokens, index):
     return found
 
 
+def plural_by_one_ending(tokens, index):
+    found = []
+    for token in tokens:
+        if token not in index and token.endswith("ies"):
+            token = token[:-3] + "y"
+        elif token not in index and token.endswith("es"):
+            token = token[:-2]
+        elif token not in index and token.endswith("s"):
+            token = token[:-1]
+        found += [index[token]] if token in index else []
+    return found
+
+
 def plural_first(tokens, index):
     bare = [token[:-2] if token.endswith("es") and token[:-2] in index else token for token in tokens]
     return encode_plural(bare, index)
@@ -61,6 +74,16 @@ def gradient_by_pairs(x, o, o_n, weights):
             row = row + share * (one @ negative).sigmoid() * negative
         rows.append(row)
     return torch.stack(rows)
+
+
+def pulled(x, o, o_n, weights):
+    """Pulled the more, the more it is believed already."""
+    true, false = (x * o).sum(1, keepdim=True), x @ o_n.T
+    return -true.sigmoid() * o + (weights * false.sigmoid()) @ o_n
+
+
+def gradient_by_o(x, o, o_n, weights):
+    return -(1 - (x * o).sum(1, keepdim=True).sigmoid()) * x
 
 
 def soften(boxes, scores, sigma, power=2):
@@ -90,6 +113,23 @@ def only_the_first_lowers(boxes, scores, sigma):
     return lowered.argsort(descending=True)
 
 
+def soften_afresh(boxes, scores, sigma):
+    left, order = scores.clone(), []
+    while len(order) < len(boxes):
+        order.append(int(left.argmax()))
+        left = scores * torch.exp(-(box_iou(boxes[order[-1]][None], boxes)[0] ** 2) / sigma)
+        left[order] = -1
+    return order
+
+
+def soften_with_repeats(boxes, scores, sigma):
+    scores, order = scores.clone(), []
+    for _ in range(len(boxes)):
+        order.append(int(scores.argmax()))
+        scores *= torch.exp(-(box_iou(boxes[order[-1]][None], boxes)[0] ** 2) / sigma)
+    return order
+
+
 def soft_scores(v, region_mask, s, word_mask, temperature):
     products = torch.einsum("kih,lth->klti", v, s) / temperature
     products = products.masked_fill(~region_mask[:, None, None], -torch.inf)
@@ -102,10 +142,32 @@ def soft_scores_one_by_one(v, region_mask, s, word_mask, temperature):
     for regions, real in zip(v, region_mask, strict=True):
         row = []
         for words, spoken in zip(s, word_mask, strict=True):
-            best = ((words[spoken] @ regions[real].T) / temperature).exp().mean(1).log()
-            row.append(temperature * best.sum())
+            products = words[spoken] @ regions[real].T
+            best = products.max(1, keepdim=True).values
+            above = ((products - best) / temperature).exp().mean(1).log()
+            row.append((best[:, 0] + temperature * above).sum())
         rows.append(torch.stack(row))
     return torch.stack(rows)
+
+
+def by_naive_exp(v, region_mask, s, word_mask, temperature):
+    exps = (torch.einsum("kih,lth->klti", v, s) / temperature).exp().masked_fill(~region_mask[:, None, None], 0)
+    soft = (exps.sum(-1) / region_mask.sum(1)[:, None, None]).log()
+    return (temperature * soft).masked_fill(~word_mask, 0).sum(-1)
+
+
+def zeros_for_padding(v, region_mask, s, word_mask, temperature):
+    products = torch.einsum("kih,lth->klti", v, s).masked_fill(~region_mask[:, None, None], 0) / temperature
+    soft = products.logsumexp(-1) - region_mask.sum(1).log()[:, None, None]
+    return (temperature * soft).masked_fill(~word_mask, 0).sum(-1)
+
+
+def less_the_mean(v, region_mask, s, word_mask, temperature, regions):
+    """With another number of regions to divide by."""
+    factor = region_mask.sum(1) / regions
+    return (
+        soft_scores(v, region_mask, s, word_mask, temperature) + temperature * word_mask.sum(1) * factor.log()[:, None]
+    )
 
 
 def n_hardest(S, ids, margin, n):
@@ -126,6 +188,17 @@ def n_hardest_by_loops(S, ids, margin, n):
 
 def with_the_diagonal(S, ids, margin, n):
     return n_hardest(S, torch.arange(len(S)), margin, n)
+
+
+def all_negatives(S, ids, margin, n):
+    true, wrong = S.diagonal(), ids[:, None] != ids
+    return (((S - true[:, None] + margin).relu() + (S - true + margin).relu()) * wrong).sum()
+
+
+def with_the_true_pair(S, ids, margin, n):
+    true = S.diagonal()
+    sentences = (S - true[:, None] + margin).relu().topk(n, dim=1).values
+    return (sentences.sum() + (S - true + margin).relu().topk(n, dim=0).values.sum()) / n
 
 
 def only_rows(S, ids, margin, n):
@@ -165,6 +238,20 @@ def draw_forwards(u, beta, generator):
     return [int(torch.multinomial(m.softmax(0), 1, generator=generator)) for m in messages(u, beta)[1]]
 
 
+def draw_from_a_seed(u, beta, generator):
+    torch.manual_seed(generator.initial_seed())
+    return draw_path(u, beta, None)
+
+
+def draw_from_the_front(u, beta, generator):
+    """Each word given the one before it, as if nothing came after."""
+    path = [int(torch.multinomial(u[0].softmax(0), 1, generator=generator))]
+    for row in u[1:]:
+        stays = beta * (torch.arange(len(row)) == path[-1])
+        path.append(int(torch.multinomial((row + stays).softmax(0), 1, generator=generator)))
+    return path
+
+
 def draw_from_marginals(u, beta, generator):
     paths = torch.cartesian_prod(*[torch.arange(2)] * 3)
     values = u[torch.arange(3), paths].sum(1) + beta * (paths[:, 1:] == paths[:, :-1]).sum(1)
@@ -187,6 +274,22 @@ def nucleus_by_words(log_y, p):
 def without_the_last(log_y, p):
     y, words = log_y.exp().sort(dim=1, descending=True)
     return torch.zeros_like(y, dtype=torch.bool).scatter(1, words, y.cumsum(1) < p)
+
+
+def with_one_more(log_y, p):
+    y, words = log_y.exp().sort(dim=1, descending=True)
+    kept = (y.cumsum(1) < p).sum(1, keepdim=True) + 2
+    return torch.zeros_like(y, dtype=torch.bool).scatter(1, words, torch.arange(y.shape[1]) < kept)
+
+
+def from_the_bottom(log_y, p):
+    y, words = log_y.exp().sort(dim=1)
+    return torch.zeros_like(y, dtype=torch.bool).scatter(1, words, y.cumsum(1) - y < p)
+
+
+def of_logarithms(log_y, p):
+    y, words = log_y.sort(dim=1, descending=True)
+    return torch.zeros_like(y, dtype=torch.bool).scatter(1, words, y.cumsum(1) - y < p)
 
 
 def at_the_ranks(log_y, p):
@@ -221,18 +324,25 @@ WRONG = [
         "unknown in the singular, too",
     ),
     ("check_encode_plural", lambda t, i: [i[singular(w, i)] for w in t], "stops with KeyError"),
-    ("check_encode_plural", lambda t, i: encode_plural(t, i | {"dog": 2}), "wanted"),
+    ("check_encode_plural", plural_by_one_ending, "try the next"),
+    ("check_encode_plural", lambda t, i: [singular(w, i) for w in t if singular(w, i) in i], "wanted"),
     ("check_gradient", lambda *a: -gradient(*a), "points uphill"),
     ("check_gradient", lambda x, o, n, w: gradient(x, o, n, 0 * w), "the negatives push, too"),
     ("check_gradient", lambda x, o, n, w: gradient(x, 0 * o, n, w), "the true neighbour pulls, too"),
     ("check_gradient", lambda x, o, n, w: gradient(x, o, n, torch.ones_like(w)), "with its weight"),
     ("check_gradient", lambda *a: gradient(*a) / len(a[0]), "a sum over pairs"),
+    ("check_gradient", lambda x, o, n, w: gradient(x, o, n, -w), "they have the other sign"),
+    ("check_gradient", pulled, "the pull is 1 - sigmoid"),
+    ("check_gradient", gradient_by_o, "the derivative by o"),
+    ("check_gradient", lambda x, o, n, w: gradient(o, x, n, w), "x and o are exchanged"),
     ("check_gradient", lambda x, o, n, w: gradient(x, o, n, w).sum(0), "wanted"),
     ("check_gradient", lambda x, o, n, w: gradient(x, o, n, w) - o, "wanted"),
     ("check_soften", lambda b, s, g: s.argsort(descending=True), "never lowered"),
     ("check_soften", lambda b, s, g: soften(b, s, 0.3), "sigma is given"),
     ("check_soften", lambda b, s, g: soften(b, s, g, 1), "squared"),
     ("check_soften", only_the_first_lowers, "not only the first"),
+    ("check_soften", soften_afresh, "what is lowered stays so"),
+    ("check_soften", soften_with_repeats, "a box comes twice"),
     ("check_soften", lambda b, s, g: b[soften(b, s, g)], "indices, not the boxes"),
     ("check_soften", lambda b, s, g: soften(b, s, g).flip(0), "best first"),
     ("check_soften", lambda b, s, g: soften(b, s, g)[:3], "wanted"),
@@ -241,10 +351,17 @@ WRONG = [
     ("check_soft_scores", lambda v, m, s, w, t: soft_scores(v, m, s, w | True, t), "padded words are summed"),
     ("check_soft_scores", lambda v, m, s, w, t: soft_scores(v, m, s, w, 1.0), "the temperature is given"),
     ("check_soft_scores", lambda v, m, s, w, t: soft_scores(v, m, s, w, t) / t, "before the logarithm, too"),
+    ("check_soft_scores", by_naive_exp, "exp is infinite"),
+    ("check_soft_scores", zeros_for_padding, "exp(0) is 1"),
+    ("check_soft_scores", lambda *a: less_the_mean(*a, 1), "the mean over regions is missing"),
+    ("check_soft_scores", lambda *a: less_the_mean(*a, a[0].shape[1]), "R counts real regions"),
+    ("check_soft_scores", lambda v, m, s, w, t: soft_scores(v, m, s, w, t) / w.sum(1), "wanted"),
     ("check_soft_scores", lambda *a: soft_scores(*a).T, "index order is (image, sentence)"),
     ("check_n_hardest", lambda S, ids, m, n: n * n_hardest(S, ids, m, n), "not their sum"),
     ("check_n_hardest", lambda S, ids, m, n: n_hardest(S, ids, m, 1), "the hardest one alone"),
     ("check_n_hardest", with_the_diagonal, "mask by image id"),
+    ("check_n_hardest", all_negatives, "these are all negatives"),
+    ("check_n_hardest", with_the_true_pair, "the true pair is no negative"),
     ("check_n_hardest", only_rows, "wrong pictures of each sentence are missing"),
     ("check_n_hardest", lambda S, ids, m, n: n_hardest(S, ids, 1.0, n), "the margin is given"),
     ("check_n_hardest", lambda S, ids, m, n: only_rows(S.T, ids, m, n), "wrong sentences of each picture are missing"),
@@ -255,11 +372,16 @@ WRONG = [
     ("check_draw_path", draw_from_marginals, "from its marginal, by itself"),
     ("check_draw_path", lambda u, beta, g: u.argmax(1), "draw, do not take the best"),
     ("check_draw_path", lambda u, beta, g: draw_path(u, beta, torch.Generator().manual_seed(0)), "with the generator"),
+    ("check_draw_path", draw_from_a_seed, "with the generator, as it is"),
+    ("check_draw_path", draw_from_the_front, "of the draws, yours gives"),
     ("check_draw_path", draw_forwards, "of the draws, yours gives"),
     ("check_draw_path", lambda *a: draw_path(*a)[1:], "for each of 3 words"),
     ("check_in_nucleus", lambda y, p: in_nucleus(y, p).abs(), "stops with NotImplementedError"),
     ("check_in_nucleus", without_the_last, "one word too few"),
-    ("check_in_nucleus", lambda y, p: in_nucleus((-y.exp()).log_softmax(1), p), "wanted"),
+    ("check_in_nucleus", with_one_more, "one word too many"),
+    ("check_in_nucleus", from_the_bottom, "the least probable words"),
+    ("check_in_nucleus", of_logarithms, "these are logarithms"),
+    ("check_in_nucleus", lambda y, p: in_nucleus(y[:1], p).expand_as(y), "wanted"),
     ("check_in_nucleus", lambda y, p: y.exp() >= p, "not a threshold for each word"),
     ("check_in_nucleus", lambda y, p: ~in_nucleus(y, p), "that is the tail"),
     ("check_in_nucleus", lambda y, p: in_nucleus(y, 0.8), "p is given"),

@@ -43,10 +43,12 @@ def check_encode_unknown(yours: Callable[[list[str], dict[str, int]], Sequence[i
 def check_encode_plural(yours: Callable[[list[str], dict[str, int]], Sequence[int]]) -> None:
     """Chapter 1: `yours(tokens, index)` takes the singular where only that is known; -s, -es, and -ies for -y."""
 
-    def encode(tokens: list[str], index: dict[str, int], ends: Sequence[tuple[str, str]], first: bool = False):
+    def encode(
+        tokens: list[str], index: dict[str, int], ends: Sequence[tuple[str, str]], first: bool = False, tries: int = 3
+    ) -> list[int]:
         found = []
         for token in tokens:
-            known = [token[: -len(end)] + instead for end, instead in ends if token.endswith(end)]
+            known = [token[: -len(end)] + instead for end, instead in ends if token.endswith(end)][:tries]
             order = [*known, token] if first else [token, *known]
             found += [index[word] for word in order if word in index][:1]
         return found
@@ -63,6 +65,10 @@ def check_encode_plural(yours: Callable[[list[str], dict[str, int]], Sequence[in
         (lambda t, i: encode(t, i, ends[1:]), "“puppies” is the plural of “puppy”: -ies becomes -y"),
         (lambda t, i: encode(t, i, [ends[0], ends[2]]), "“buses” is the plural of “bus”: -es may be the ending, too"),
         (lambda t, i: encode(t, i, ends, True), "a word that is known itself stays: the singular only where it is not"),
+        (
+            lambda t, i: encode(t, i, ends, tries=1),
+            "“bees” is the plural of “bee”: where one ending leads to no known word, try the next",
+        ),
         (lambda t, i: encode(t, i, []), "plurals are dropped still: try the word without its ending"),
         (
             lambda t, i: [i.get(w, i.get(w.rstrip("s"), 0)) for w in t],
@@ -90,6 +96,10 @@ def check_gradient(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) ->
 
     mistakes = [
         (lambda *a: -sum(parts(*a)), "the sign: the derivative points uphill, to where the loss rises"),
+        (
+            lambda *a: parts(*a)[0] - parts(*a)[1],
+            "the negatives push where the neighbour pulls: they have the other sign",
+        ),
         (lambda *a: parts(*a)[0], "the negatives push, too: their sum is missing"),
         (lambda *a: parts(*a)[1], "the true neighbour pulls, too: its part is missing"),
         (lambda x, o, n, w: sum(parts(x, o, n, torch.ones_like(w))), "each negative counts with its weight"),
@@ -98,23 +108,22 @@ def check_gradient(yours: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]) ->
             "the pull is 1 - sigmoid: it ends where the pair is learned already",
         ),
         (lambda *a: sum(parts(*a)) / len(a[0]), "the loss is a sum over pairs, not their mean"),
-        (
-            lambda x, o, n, w: right(o, x, n, w),
-            "that is the derivative by o; the one by x is asked for",
-        ),
+        (lambda x, o, n, w: parts(o, x, n, w)[0], "that is the derivative by o; the one by x is asked for"),
+        (lambda x, o, n, w: right(o, x, n, w), "x and o are exchanged"),
     ]
     compare(yours, "the gradient", cases, right, mistakes)
 
 
-def _soften(boxes: Tensor, scores: Tensor, sigma: float, power: int = 2, once: bool = False) -> list[int]:
-    """Soft-NMS; `once` lets the best box alone lower the others."""
+def _soften(boxes: Tensor, scores: Tensor, sigma: float, power: int = 2, mistake: str = "") -> list[int]:
+    """Soft-NMS, right or mistaken: boxes lower the rest only "once", or each "afresh", or come "again"."""
     overlap, left, order = box_iou(boxes, boxes), scores.clone(), []
     for step in range(len(boxes)):
         best = int(left.argmax())
         order.append(best)
-        if not (once and step):
-            left = left * torch.exp(-(overlap[best] ** power) / sigma)
-        left[order] = -1
+        if not (mistake == "once" and step):
+            left = (scores if mistake == "afresh" else left) * torch.exp(-(overlap[best] ** power) / sigma)
+        if mistake != "again":
+            left[order] = -1
     return order
 
 
@@ -134,9 +143,14 @@ def check_soften(yours: Callable[[Tensor, Tensor, float], Any]) -> None:
         ),
         (lambda b, s, g: _soften(b, s, g, 1), "the overlap is squared"),
         (
-            lambda b, s, g: _soften(b, s, g, once=True),
+            lambda b, s, g: _soften(b, s, g, mistake="once"),
             "every box that is taken lowers the rest, not only the first one",
         ),
+        (
+            lambda b, s, g: _soften(b, s, g, mistake="afresh"),
+            "lower the scores that are left, not the first ones again: what is lowered stays so",
+        ),
+        (lambda b, s, g: _soften(b, s, g, mistake="again"), "a box comes twice: what is taken is not taken again"),
         (lambda b, s, g: b[_soften(b, s, g)], "indices, not the boxes"),
         (lambda b, s, g: _soften(b, s, g)[::-1], "best first"),
     ]
@@ -154,9 +168,12 @@ def _soft_scores(v: Tensor, region_mask: Tensor, s: Tensor, word_mask: Tensor, t
 def check_soft_scores(yours: Callable[[Tensor, Tensor, Tensor, Tensor, float], Any]) -> None:
     """Chapter 6: `yours(v, region_mask, s, word_mask, temperature)`, S [images, sentences] with a soft maximum."""
     generator, cases = torch.Generator().manual_seed(2), []
-    for images, regions, sentences, words, h, tau in ((3, 4, 2, 5, 6, 0.5), (2, 5, 4, 3, 3, 1.0), (4, 3, 5, 6, 2, 3.0)):
+    sizes = ((3, 4, 2, 5, 6, 0.5), (2, 5, 4, 3, 3, 1.0), (4, 3, 5, 6, 2, 3.0), (3, 2, 2, 4, 5, 1e-3))
+    for images, regions, sentences, words, h, tau in sizes:
         region_mask, word_mask = ragged(generator, images, regions), ragged(generator, sentences, words)
         v, s = vectors(generator, images, regions, h), vectors(generator, sentences, words, h)
+        if tau < 0.1:  # every product is above 0 here, so that exp is infinite for every word
+            v, s = v.abs(), s.abs()
         v, s = v.masked_fill(~region_mask[..., None], 2.0), s.masked_fill(~word_mask[..., None], -2.0)
         cases.append((v, region_mask, s, word_mask, tau))
 
@@ -173,11 +190,21 @@ def check_soft_scores(yours: Callable[[Tensor, Tensor, Tensor, Tensor, float], A
     mistakes = [
         (lambda *a: alignment_scores(*a[:4]), "that is the hard maximum of eq. 8: the temperature is not in it"),
         (all_real(1), "padded regions take part: mask them before you sum"),
+        (
+            lambda v, m, s, w, t: (
+                _soft_scores(v * m[..., None], m | True, s, w, t, False) - t * (w.sum(1) * m.sum(1)[:, None].log())
+            ),
+            "a padded region with product 0 still takes part: exp(0) is 1",
+        ),
         (all_real(3), "padded words are summed: mask them before the sum over words"),
         (lambda *a: _soft_scores(*a, mean=False), "the mean over regions is missing: divide by their number R"),
         (
             lambda v, m, s, w, t: _soft_scores(v, m, s, w, t, False) - t * w.sum(1) * torch.tensor(m.shape[1]).log(),
             "R counts real regions, not padded ones",
+        ),
+        (
+            lambda v, m, s, w, t: torch.full((len(v), len(s)), torch.inf),
+            "exp is infinite where the temperature is small: take the largest product out of the sum first",
         ),
         (lambda *a: _soft_scores(*a) / a[4], "tau stands before the logarithm, too"),
         (lambda *a: _soft_scores(*a[:4], 1.0), "the temperature is given: use it"),
@@ -241,21 +268,25 @@ def check_draw_path(yours: Callable[[Tensor, float, torch.Generator], Sequence[i
         right = ((each * u).sum((1, 2)) + beta * stays).softmax(0)
         drawn: Counter[tuple[int, ...]] = Counter()
 
-        def draw(seed: int, u: Tensor = u, beta: float = beta) -> tuple[int, ...]:
-            return tuple(int(region) for region in yours(u, beta, torch.Generator().manual_seed(seed)))
+        def draw(generator: torch.Generator, u: Tensor = u, beta: float = beta) -> tuple[int, ...]:
+            return tuple(int(region) for region in yours(u, beta, generator))
 
-        for seed in range(DRAWS):
-            path = draw(seed)
+        generator = torch.Generator().manual_seed(0)
+        for number in range(DRAWS):
+            again = torch.Generator().set_state(generator.get_state())
+            path = draw(generator)
             if path not in paths:
                 raise AssertionError(f"wanted one of {regions} regions for each of {words} words, got {path}")
-            if seed < 20 and path != draw(seed):
+            if number < 20 and path != draw(again):
                 raise AssertionError("the same generator must draw the same path: hand it to whatever draws")
             drawn[path] += 1
         found = torch.tensor([drawn[path] / DRAWS for path in paths])
         if (found - right).abs().max() < 0.06:
             continue
         if len(drawn) == 1:
-            raise AssertionError("every path is the same: draw, do not take the best; and draw with the generator")
+            raise AssertionError(
+                "every path is the same: draw, do not take the best; and draw with the generator, as it is"
+            )
         marginals = (right[:, None, None] * each).sum(0)
         alone, plain = ((each * rows).sum(2).prod(1) for rows in (marginals, u.softmax(1)))
         turned = right[[paths.index(path[::-1]) for path in paths]]
@@ -274,8 +305,8 @@ def check_draw_path(yours: Callable[[Tensor, float, torch.Generator], Sequence[i
     print(f"draw_path: right, {DRAWS} paths come as often as they should")
 
 
-def _in_nucleus(log_y: Tensor, p: float, shift: int = 0) -> Tensor:
-    y, words = log_y.exp().sort(dim=1, descending=True)
+def _in_nucleus(log_y: Tensor, p: float, shift: int = 0, down: bool = True) -> Tensor:
+    y, words = log_y.exp().sort(dim=1, descending=down)
     kept = ((y.cumsum(1) - y) < p).sum(1, keepdim=True) + shift
     return torch.zeros_like(log_y, dtype=torch.bool).scatter(1, words, torch.arange(y.shape[1]) < kept)
 
@@ -284,15 +315,16 @@ def _in_nucleus(log_y: Tensor, p: float, shift: int = 0) -> Tensor:
 def check_in_nucleus(yours: Callable[[Tensor, float], Tensor]) -> None:
     """Chapter 11: `yours(log_y, p)`, True for the fewest words of each row [rows, V] that hold p together."""
     generator = torch.Generator().manual_seed(4)
-    sizes = ((3, 6, 0.8), (1, 9, 0.5), (4, 5, 0.95), (2, 7, 0.05))
-    cases = [(2 * vectors(generator, rows, V), p) for rows, V, p in sizes]
+    sizes = ((3, 8, 0.6), (1, 9, 0.8), (4, 5, 0.95), (2, 7, 0.05))
+    cases = [(vectors(generator, rows, V), p) for rows, V, p in sizes]
     cases = [(part.log_softmax(1), p) for part, p in cases]
     mistakes = [
         (lambda y, p: _in_nucleus(y, 0.8), "p is given: use it"),
         (lambda y, p: _in_nucleus(y, p, -1), "one word too few: the word that reaches p is in, and so is the best one"),
         (lambda y, p: _in_nucleus(y, p, 1), "one word too many: what is before the word counts, not the word itself"),
-        (lambda y, p: _in_nucleus(-y.exp(), p), "these are the least probable words: sort from the top"),
+        (lambda y, p: _in_nucleus(y, p, down=False), "these are the least probable words: sort from the top"),
         (lambda y, p: y.exp() >= p, "p is a share of the sum, not a threshold for each word"),
+        (lambda y, p: y < 0, "every word is in: p is a share of probabilities, and these are logarithms"),
         (lambda y, p: ~_in_nucleus(y, p), "that is the tail: True for the words that may be drawn"),
         (
             lambda y, p: torch.arange(y.shape[1]) < _in_nucleus(y, p).sum(1, keepdim=True),
