@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,22 @@ def test_cells_are_short_and_every_picture_is_described(path):
             assert any(word.arg == "alt" for word in call.keywords), f"line {call.lineno}: no text alternative"
     for text in sources(path, "markdown"):
         assert not re.search(r"!\[\]\(", text), "a picture without a text alternative"
+
+
+def test_every_check_of_an_exercise_is_named_in_its_text_and_proves_its_solution():
+    """The executed book then shows that the folded solution is right."""
+    from vsa_lite.checks import exercises
+
+    found = []
+    for path in NOTEBOOKS:
+        for before, cell in pairwise(read(path)["cells"]):
+            solution = "".join(cell["source"])
+            for name in re.findall(r"from vsa_lite\.checks\.exercises import (check_\w+)", solution):
+                assert cell["metadata"]["tags"] == ["hide-cell"]
+                assert f"{name}({name.removeprefix('check_')})" in solution.splitlines()
+                assert f"`{name}`" in "".join(before["source"])
+                found.append(name)
+    assert sorted(found) == sorted(name for name in vars(exercises) if name.startswith("check_"))
 
 
 def test_the_tours_definitions_work(dataset, store):
