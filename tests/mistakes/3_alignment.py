@@ -151,22 +151,6 @@ def joined_runs__as_they_are(path, minimum):
     return list(path)
 
 
-def joined_runs__first_run_left_alone(path, minimum):
-    runs = []
-    for region in path:
-        if runs and runs[-1][0] == region:
-            runs[-1][1] += 1
-        else:
-            runs.append([region, 1])
-    kept = runs[:1]
-    for region, length in runs[1:]:
-        if length < minimum or kept[-1][0] == region:
-            kept[-1][1] += length
-        else:
-            kept.append([region, length])
-    return [region for region, length in kept for _ in range(length)]
-
-
 def joined_runs__first_run_joined_once(path, minimum, times=1):
     runs = []
     for region in path:
@@ -184,6 +168,10 @@ def joined_runs__first_run_joined_once(path, minimum, times=1):
         else:
             kept.append([region, length])
     return [region for region, length in kept for _ in range(length)]
+
+
+def joined_runs__first_run_left_alone(path, minimum):
+    return joined_runs__first_run_joined_once(path, minimum, times=0)
 
 
 def joined_runs__exchanged_in_place(path, minimum):
