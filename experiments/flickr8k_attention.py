@@ -78,6 +78,7 @@ def main() -> None:
     coco = coco_pairs(arguments.coco, vocabulary, regions, made) if arguments.coco else None
     seen = known_sentences(dataset.split("train"), vocabulary)
     recipe, targets = ATTENTION["quick"], None
+    teacher.model.to(arguments.device)
     backbone = store.provenance["backbone"]
     about_coco = {"dataset": "coco val2017, 79 photographs", "split": "test", "backbone": backbone}
     if coco is not None:

@@ -6,7 +6,7 @@ Data from VSA_LITE_DATA (or --data): a folder with flickr8k/ and models/. Every 
 (`python -m vsa_lite ...`). Stopped, the same command goes on: a finished stage's time is kept in the work folder, an
 unfinished one resumes and its time adds up. Writes results/flickr8k_pipeline.json, one run a stage and one for "all";
 with --limit or --epochs it is only a try, and nothing is recorded. Memory is the largest resident size of a stage,
-pages of memory-mapped features included.
+pages of memory-mapped features included. With --device cuda all but the word vectors runs on a GPU.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from vsa_lite.results import record_run
 RESULTS = Path(__file__).parent.parent / "results" / "flickr8k_pipeline.json"
 
 
-def stages(data: Path, work: Path, limit: int | None, epochs: int | None) -> dict[str, list[str]]:
+def stages(data: Path, work: Path, limit: int | None, epochs: int | None, device: str = "cpu") -> dict[str, list[str]]:
     """The command of each stage, in order, without `python -m vsa_lite`."""
     photographs, models, features = str(data / "flickr8k"), data / "models", str(work / "features")
     out = {name: str(work / f"{name}.safetensors") for name in ("alignment", "captions")}
@@ -40,7 +40,7 @@ def stages(data: Path, work: Path, limit: int | None, epochs: int | None) -> dic
     some = [] if limit is None else ["--limit", str(limit)]
     words = str(work / "words.txt")
     training = [photographs, features]
-    return {
+    commands = {
         "extract features": ["extract", photographs, features, *backbone, *proposals, *some],
         "train word vectors": ["train", "words", photographs, "--out", words, *few],
         "train alignment": ["train", "alignment", *training, "--words", words, "--out", out["alignment"], *few],
@@ -48,6 +48,10 @@ def stages(data: Path, work: Path, limit: int | None, epochs: int | None) -> dic
         "train captions": ["train", "captions", *training, "--out", out["captions"], *few],
         "evaluate captions": ["evaluate", out["captions"], *training, "--beam", "1", "7"],
     }
+    if device != "cpu":
+        for name in commands.keys() - {"train word vectors"}:
+            commands[name] += ["--device", device]
+    return commands
 
 
 def measure(command: list[str]) -> tuple[int, float, float]:
@@ -90,6 +94,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with flickr8k/ and models/ (default: VSA_LITE_DATA)")
     parser.add_argument("--work", type=Path, required=True, help="folder for features, models and times")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--limit", type=int, help="a try: the first so many pictures of each split")
     parser.add_argument("--epochs", type=int, help="a try: so many epochs of everything")
     arguments = parser.parse_args()
@@ -98,7 +103,7 @@ def main() -> None:
         sys.exit(f"no flickr8k/ in {str(data)!r}: set VSA_LITE_DATA or give --data")
     torch.set_num_threads(arguments.threads)  # for the record: what the stages use
     arguments.work.mkdir(parents=True, exist_ok=True)
-    commands = stages(data, arguments.work, arguments.limit, arguments.epochs)
+    commands = stages(data, arguments.work, arguments.limit, arguments.epochs, arguments.device)
     times = {
         name: run_stage(name, [*command, "--threads", str(arguments.threads)], arguments.work / "times.json")
         for name, command in commands.items()
@@ -114,12 +119,12 @@ def main() -> None:
     for name, entry in times.items():
         record_run(
             RESULTS,
-            what=name,
+            what=name if arguments.device == "cpu" else f"{name}, on {arguments.device}",
             dataset="flickr8k",
             split="test" if name.startswith("evaluate") else "train",
             backbone=features["backbone"],
             regions=regions_in_words(features, None),
-            config={"threads": arguments.threads},
+            config={"threads": arguments.threads, "device": arguments.device},
             seed=0,
             metrics={"minutes": entry["seconds"] / 60, "peak_memory_gb": entry["peak_memory_gb"]},
             seconds=entry["seconds"],

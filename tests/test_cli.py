@@ -755,10 +755,14 @@ def experiment():
 
 def test_every_stage_of_the_experiment_is_understood(experiment):
     for limit, epochs in ((None, None), (5, 1)):
-        stages = experiment.stages(Path("data"), Path("work"), limit, epochs)
+        stages = experiment.stages(Path("data"), Path("work"), limit, epochs, "cuda")
+        assert experiment.stages(Path("data"), Path("work"), limit, epochs).keys() == stages.keys()
         parsed = {name: command_parser().parse_args([*command, "--threads", "2"]) for name, command in stages.items()}
         assert parsed["extract features"].limit == limit
         assert parsed["train captions"].epochs == epochs
+        assert {name for name, stage in parsed.items() if getattr(stage, "device", "") != "cuda"} == {
+            "train word vectors"
+        }
         assert next(iter(parsed)) == "extract features"
 
 
