@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+from collections import defaultdict
 from pathlib import Path
 
 from vsa_lite.acceptance import judged
@@ -119,12 +120,15 @@ def _how(name: str, runs: list[dict]) -> str:
     def different(key: str) -> list[str]:
         return list(dict.fromkeys(str(run[key]) for run in runs if run[key] not in ("", None)))
 
-    about = {run["what"]: run["config"]["about"] for run in runs if isinstance(run["config"].get("about"), str)}
-    minutes = number(sum(run["seconds"] for run in runs if run["what"] != "all") / 60)
+    about = defaultdict(dict)  # what was done, and under which names
+    for run in runs:
+        if isinstance(run["config"].get("about"), str):
+            about[run["config"]["about"]][run["what"].partition(", beam")[0]] = None
+    minutes = number(sum(run["seconds"] for run in runs if run["what"].partition(",")[0] != "all") / 60)
     count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
     seeds = f", seeds {', '.join(different('seed'))}" if different("seed") else ""
     lines = ["```{dropdown} How it was measured", f"- `results/{name}.json`: {count}, {minutes} minutes in all{seeds}"]
-    lines += [f"- {escape(what)}: {escape(text)}" for what, text in about.items()]
+    lines += [f"- {escape('; '.join(names))}: {escape(text)}" for text, names in about.items()]
     lines += [f"- on {escape(hardware)}" for hardware in different("hardware")]
     lines += [f"- commit {', '.join(f'`{commit}`' for commit in different('commit'))}"]
     lines += [f"- `{command}`" for command in different("command")]
