@@ -102,8 +102,8 @@ SECTIONS = {
     ),
     "benchmarks": Section(
         "How fast it is",
-        "Each piece of work takes turns with its baselines within one run; ratios are medians. What a bar asks for and "
-        "two cores cannot give is explained in `benchmarks/README.md`.",
+        "Each piece of work takes turns with its baselines within one run; ratios are medians. Where a bar is missed, "
+        "`benchmarks/README.md` says why.",
     ),
     "large": Section(
         "Features that do not fit into memory",
