@@ -102,18 +102,23 @@ def test_cells_are_short_and_every_picture_is_described(path):
 
 def test_every_check_of_an_exercise_is_named_in_its_text_and_proves_its_solution():
     """The executed book then shows that the folded solution is right."""
-    from vsa_lite.checks import exercises
+    from vsa_lite.checks import exercises, further, values
 
     found = []
     for path in NOTEBOOKS:
         for before, cell in pairwise(read(path)["cells"]):
             solution = "".join(cell["source"])
-            for name in re.findall(r"from vsa_lite\.checks\.exercises import (check_\w+)", solution):
+            for module, name in re.findall(
+                r"from vsa_lite\.checks\.(exercises|further|values) import (check_\w+)", solution
+            ):
                 assert cell["metadata"]["tags"] == ["hide-cell"]
-                assert f"{name}({name.removeprefix('check_')})" in solution.splitlines()
+                called = [line for line in solution.splitlines() if line.startswith(f"{name}(")]
+                assert called
+                assert module == "values" or called == [f"{name}({name.removeprefix('check_')})"]
                 assert f"`{name}`" in "".join(before["source"])
                 found.append(name)
-    assert sorted(found) == sorted(name for name in vars(exercises) if name.startswith("check_"))
+    every = [name for module in (exercises, further, values) for name in vars(module) if name.startswith("check_")]
+    assert sorted(found) == sorted(every)
 
 
 def test_the_tours_definitions_work(dataset, store):

@@ -259,6 +259,43 @@ def draw_from_marginals(u, beta, generator):
     return torch.bernoulli(ones, generator=generator).long()
 
 
+def one_piece(u, beta):
+    """Whether the best of all paths is a single region."""
+    paths = torch.cartesian_prod(*[torch.arange(u.shape[1])] * len(u))
+    stays = (paths[:, 1:] == paths[:, :-1]).sum(1)
+    values = u[torch.arange(len(u)), paths].sum(1) + beta * stays
+    return int(stays[values.argmax()]) == len(u) - 1
+
+
+def breaking_point(u, high=None, rounds=24):
+    low, high = 0.0, float(u.max() - u.min()) * len(u) if high is None else high
+    if one_piece(u, 0.0):
+        return 0.0
+    for _ in range(rounds):
+        middle = (low + high) / 2
+        low, high = (low, middle) if one_piece(u, middle) else (middle, high)
+    return high
+
+
+def breaking_by_steps(u):
+    beta, step = 0.0, float(u.max() - u.min()) * len(u)
+    while step > 0.01:
+        while not one_piece(u, beta):
+            beta += step
+        if beta == 0:
+            return torch.tensor(0.0)
+        beta, step = max(0.0, beta - step), step / 10
+    return torch.tensor(beta + 10 * step)
+
+
+def wrong_half(u):
+    low, high = 0.0, float(u.max() - u.min()) * len(u)
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (middle, high) if one_piece(u, middle) else (low, middle)
+    return low
+
+
 def in_nucleus(log_y, p):
     y, words = log_y.exp().sort(dim=1, descending=True)
     return torch.zeros_like(y, dtype=torch.bool).scatter(1, words, y.cumsum(1) - y < p)
@@ -305,6 +342,7 @@ RIGHT = {
     "check_soft_scores": (soft_scores, soft_scores_one_by_one),
     "check_n_hardest": (n_hardest, n_hardest_by_loops),
     "check_draw_path": (draw_path, draw_of_all),
+    "check_breaking_point": (breaking_point, breaking_by_steps),
     "check_in_nucleus": (in_nucleus, nucleus_by_words),
 }
 WRONG = [
@@ -376,6 +414,13 @@ WRONG = [
     ("check_draw_path", draw_from_the_front, "of the draws, yours gives"),
     ("check_draw_path", draw_forwards, "of the draws, yours gives"),
     ("check_draw_path", lambda *a: draw_path(*a)[1:], "for each of 3 words"),
+    ("check_breaking_point", lambda u: breaking_point(u) / float(u.std(correction=0)), "not in spreads"),
+    ("check_breaking_point", lambda u: breaking_point(u, 64.0), "the interval ends too early"),
+    ("check_breaking_point", lambda u: -breaking_point(u), "a reward is not negative"),
+    ("check_breaking_point", lambda u: 0.0, "falls into several pieces"),
+    ("check_breaking_point", lambda u: float(u.max() - u.min()) * len(u), "not the smallest"),
+    ("check_breaking_point", lambda u: breaking_point(u, rounds=6), "more often"),
+    ("check_breaking_point", wrong_half, "not the smallest"),
     ("check_in_nucleus", lambda y, p: in_nucleus(y, p).abs(), "stops with NotImplementedError"),
     ("check_in_nucleus", without_the_last, "one word too few"),
     ("check_in_nucleus", with_one_more, "one word too many"),

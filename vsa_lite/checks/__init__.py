@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 SECONDS = 60  # that a check of yours may take, also on a slow machine
-MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale", "exercises")
+MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale")
+MODULES += ("exercises", "further", "values")
 
 
 def __getattr__(name: str) -> Callable[[Callable], None]:

@@ -21,14 +21,15 @@ def _numbers(value: Any) -> Tensor | None:
         return None
 
 
-def _equal(found: Any, expected: Any) -> bool:
+def _equal(found: Any, expected: Any, nan: bool = False) -> bool:
+    """Whether two results are the same; NaN is equal to nothing, or with `nan` to itself."""
     if isinstance(expected, tuple):  # several results: each with its own shape
         same = isinstance(found, tuple | list) and len(found) == len(expected)
-        return same and all(map(_equal, found, expected))
+        return same and all(_equal(one, other, nan) for one, other in zip(found, expected, strict=True))
     found, expected = _numbers(found), _numbers(expected)
     if found is None or expected is None or found.shape != expected.shape:
         return False
-    return torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
+    return torch.allclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=nan)
 
 
 def _show(value: Any) -> str:
@@ -44,7 +45,7 @@ def _show(value: Any) -> str:
 def _made(found: Any, mistake: Callable[..., Any], case: tuple) -> bool:
     """Whether an answer is what a mistake gives; a mistake that stops at these shapes gives nothing."""
     try:
-        return _equal(found, mistake(*case))
+        return _equal(found, mistake(*case), nan=True)
     except (RuntimeError, IndexError, ValueError):
         return False
 

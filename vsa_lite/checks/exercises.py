@@ -1,4 +1,4 @@
-"""Self-checks of what the exercises ask you to write (chapters 1, 2, 5, 6, 7, 9 and 11).
+"""Self-checks of what the exercises ask you to write (chapters 1, 2, 5, 6, 7, 9 and 11); `further` has more.
 
 Each takes your function, tries it on random input beside a right one, and says that it is right or raises an
 AssertionError. Where your answer is one of the usual mistakes, the error says which.
@@ -249,6 +249,41 @@ def check_n_hardest(yours: Callable[[Tensor, Tensor, float, int], Any]) -> None:
         (lambda S, ids, m, n: _n_hardest(S, ids, 1.0, n), "the margin is given: use it"),
     ]
     compare(yours, "the n hardest", cases, _n_hardest, mistakes, trained=0)
+
+
+def _breaks(u: Tensor) -> float:
+    """The largest reward at which some path of several pieces is still worth what a single region is."""
+    rows = torch.arange(len(u))
+    paths = torch.cartesian_prod(*[torch.arange(u.shape[1])] * len(u))
+    stays = (paths[:, 1:] == paths[:, :-1]).sum(1)
+    several = stays < len(u) - 1
+    more = u[rows, paths].sum(1)[several] - u.sum(0).max()
+    return max(0.0, float((more / (len(u) - 1 - stays[several])).max()))
+
+
+@self_check
+def check_breaking_point(yours: Callable[[Tensor], Any]) -> None:
+    """Chapter 9: `yours(u)`, the smallest beta from which on the best path is one region; to within 0.05."""
+    generator = torch.Generator().manual_seed(5)
+    cases = [scale * vectors(generator, *sizes) for scale, *sizes in ((1, 4, 3), (1, 6, 3), (3, 5, 4), (100, 5, 3))]
+    cases.append(torch.tensor([[1.0, 0.0], [2.0, 0.5], [0.3, 0.1]]))  # one region without any reward
+    for u in cases:
+        found, right, spread = float(yours(u)), _breaks(u), float(u.std(correction=0))
+        if abs(found - right) < 0.06:
+            continue
+        for wrong, hint in (
+            (right / spread, "in the units of u, not in spreads"),
+            (right * spread, "in the units of u, not in spreads"),
+            (64.0, "the interval ends too early: between which numbers must beta lie, whatever u is?"),
+            (-right, "a reward is not negative"),
+            (0.0, "with a reward of 0 this one falls into several pieces: which half of the interval do you keep?"),
+            (float(u.max() - u.min()) * len(u), "that is a beta large enough, not the smallest"),
+        ):
+            if abs(found - wrong) < 0.06:
+                raise AssertionError(hint)
+        near = "halve the interval more often" if abs(found - right) < 0.3 else f"wanted {right:.2f}"
+        raise AssertionError(f"yours gives {found:.2f}: {near}")
+    print(f"breaking_point: right, {len(cases)} random examples agree with all paths, tried one by one")
 
 
 DRAWS = 1500
