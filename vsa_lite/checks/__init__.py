@@ -1,4 +1,4 @@
-"""Self-checks for the chapters: your function against the package's, with a hint where the two differ.
+"""Self-checks for the chapters: your function, or your number, against the right one, with a hint where they differ.
 
 `checks.check_encode`, and so on: every check of every module is found here too, loaded when it is asked for.
 """
