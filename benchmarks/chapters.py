@@ -80,10 +80,13 @@ def counts(notebook: nbformat.NotebookNode) -> Counter[str]:
     return found
 
 
-def measure(path: Path, size: str) -> None:
+def measure(path: Path, size: str, keep: Path | None) -> None:
     """Run one chapter and record it."""
     notebook = nbformat.read(path, 4)
     seconds, memory = execute(notebook, size)
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, keep / path.name)
     record(path.stem, title_of(notebook), size, seconds, memory, counts(notebook))
 
 
@@ -117,6 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=["scenes", "flickr8k"], default="scenes")
     parser.add_argument("--only", nargs="+", metavar="NUMBER", help="chapters, such as 09; without it all of them")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the executed chapters here, to be read")
     parser.add_argument("--site", type=Path, metavar="FOLDER", help="measure the built site instead")
     chosen = parser.parse_args()
     if chosen.site:
@@ -138,7 +142,7 @@ def main() -> None:
         failed = []
         for number in chosen.only or numbers:
             try:
-                measure(numbers[number], chosen.size)
+                measure(numbers[number], chosen.size, chosen.keep)
             except Exception as error:  # the others are still worth their time
                 failed.append(number)
                 print(f"{numbers[number].stem}: {type(error).__name__}: {str(error)[-1500:]}", flush=True)
