@@ -151,11 +151,12 @@ def test_recall_bars_are_means_over_seeds():
 
 
 PICTURES = {
-    "alignment": lambda image: show_alignment(image, BOXES, ["a", "dog"], [0, 1]),
-    "regions": lambda image: show_regions(image, BOXES, ["all", "<dog> & 'cat'", "grass"], "a dog"),
-    "captions": lambda image: show_captions([image], ["a dog"], ["a hound"]),
-    "curve": lambda image: training_curve(HISTORY, ["recall"]),
-    "recall": lambda image: recall_bars([run("best", 10)]),
+    "subplots": lambda image, **more: subplots(alt="an empty figure", **more)[0],
+    "alignment": lambda image, **more: show_alignment(image, BOXES, ["a", "dog"], [0, 1], **more),
+    "regions": lambda image, **more: show_regions(image, BOXES, ["all", "<dog> & 'cat'", "grass"], "a dog", **more),
+    "captions": lambda image, **more: show_captions([image], ["a dog"], ["a hound"], **more),
+    "curve": lambda image, **more: training_curve(HISTORY, ["recall"], **more),
+    "recall": lambda image, **more: recall_bars([run("best", 10)], **more),
 }
 
 
@@ -172,6 +173,28 @@ def test_every_figure_shows_itself_with_its_words_and_leaves_settings_alone(make
     assert len(picture.alt) > 10
     assert element.get("src").startswith("data:image/png;base64,")
     assert isinstance(picture, Picture)
+
+
+@pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
+def test_a_caption_stands_beneath_its_figure(make, image, tmp_path, monkeypatch):
+    said = 'Is a < b & c? Look at “the dog\'s "head"”.'
+    picture = make(image, caption=said)
+    shown = picture._repr_html_()
+    figure = ElementTree.fromstring(re.sub("(<img [^>]*)>", r"\1/>", shown))
+    assert figure.tag == "figure"
+    assert [part.tag for part in figure] == ["img", "figcaption"]
+    assert figure[1].text == said  # as text, whatever is in it
+    assert "a &lt; b &amp; c" in shown
+    assert figure[0].get("alt") == picture.alt == make(image).alt
+    assert f"max-width:{figure[0].get('width')}px" in figure[1].get("style")  # no wider than its figure
+    assert "color:inherit" in figure[1].get("style")  # the page's own, light or dark
+
+    monkeypatch.setenv("VSA_LITE_FIGURES", str(tmp_path))
+    picture._repr_html_()
+    assert (tmp_path / "01.txt").read_text(encoding="utf-8") == f"{picture.alt}\n{said}\n"
+    picture.caption = ""
+    assert picture._repr_html_().startswith("<img ")
+    assert (tmp_path / "02.txt").read_text(encoding="utf-8") == f"{picture.alt}\n"
 
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)

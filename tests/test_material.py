@@ -96,8 +96,8 @@ def test_sizes_and_what_photographs_need(tmp_path, monkeypatch, capsys):
         _ = Material("flickr8k", tmp_path).cnn
 
 
-def picture(alt):
-    figure, axes = subplots(alt=alt)
+def picture(alt, caption=""):
+    figure, axes = subplots(alt=alt, caption=caption)
     axes.plot([0, 1])
     return figure
 
@@ -113,6 +113,16 @@ def test_frames_hold_every_picture_and_its_words():
     assert "http" not in page.split("data:image")[0]
     assert repr(frames) == "0.1: a line\n0.2: the same line"
     assert frames._repr_html_() != page  # each on a page has its own id
+
+
+def test_frames_say_a_common_caption_once():
+    page = Frames([picture("one", "Look & see."), picture("two", "Look & see.")], "ab", "step")._repr_html_()
+    assert page.count("<figcaption") == page.count("Look &amp; see.</figcaption></figure>") == 1
+    page = Frames([picture("one", "First."), picture("two", "Then.")], "ab", "step")._repr_html_()
+    assert page.count("<figcaption") == 2
+    for said in ("First.", "Then."):  # with its own frame, which comes and goes
+        assert page.count(f"{said}</figcaption></figure></div>") == 1
+    assert "<figcaption" not in Frames([picture("one")], "a", "step")._repr_html_()
 
 
 @pytest.mark.parametrize(

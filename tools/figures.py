@@ -1,4 +1,4 @@
-"""Every figure of every chapter, as PNG and as SVG, with its text alternative: for slides.
+"""Every figure of every chapter, as PNG and as SVG, with its text alternative and its caption: for slides.
 
     python tools/figures.py FOLDER [CHAPTER ...]      # CHAPTER: 06, say
 

@@ -1,8 +1,8 @@
 """Figures in one visual language: legible in a light and in a dark page, with any colour vision, and in words.
 
 Every function returns a `Picture`: a matplotlib figure that shows itself in a notebook or a built page together with
-its text alternative. None of them touches pyplot or the reader's settings; `use_style` gives one's own plots the same
-look.
+its text alternative, and with a caption beneath if it has one. None of them touches pyplot or the reader's settings;
+`use_style` gives one's own plots the same look.
 """
 
 from __future__ import annotations
@@ -69,11 +69,32 @@ def use_style() -> None:
 
 
 class Picture(Figure):
-    """A matplotlib figure with a text alternative, `alt`; shows itself as one `<img>`, transparent and sharp."""
+    """A matplotlib figure with a text alternative; shows itself as one `<img>`, transparent and sharp.
+
+    Attributes:
+        alt: what it says, for people who do not see it.
+        caption: shown beneath, for all: what to look at; plain text.
+    """
 
     alt: str = ""
+    caption: str = ""
 
     def _repr_html_(self) -> str:
+        image, caption = self.image_html(), self.caption_html()
+        return f'<figure style="margin:0">{image}{caption}</figure>' if caption else image
+
+    def caption_html(self) -> str:
+        """The `<figcaption>`, small and in the page's own colour; nothing without a caption."""
+        if not self.caption:
+            return ""
+        style = f"max-width:{self._width()}px;margin:4px 0 0;font-size:.875rem;line-height:1.4;text-align:left"
+        return f'<figcaption style="{style};color:inherit;opacity:.85">{html.escape(self.caption)}</figcaption>'
+
+    def _width(self) -> int:
+        return round(96 * self.get_figwidth())  # CSS pixels
+
+    def image_html(self) -> str:
+        """The `<img>` alone."""
         for text in self.findobj(Text):
             if str(text.get_color()) in ("black", "k"):  # added later, when the style was no longer in force
                 text.set_color(NEUTRAL)
@@ -84,9 +105,8 @@ class Picture(Figure):
         if folder := os.environ.get("VSA_LITE_FIGURES"):
             self._keep(Path(folder), buffer.getvalue())
         data = base64.b64encode(buffer.getvalue()).decode()
-        width = round(96 * self.get_figwidth())
         return (
-            f'<img class="dark-light no-scaled-link" width="{width}" style="max-width:100%;height:auto" '
+            f'<img class="dark-light no-scaled-link" width="{self._width()}" style="max-width:100%;height:auto" '
             f'alt="{html.escape(self.alt)}" src="data:image/png;base64,{data}">'
         )
 
@@ -94,7 +114,7 @@ class Picture(Figure):
         """Leave the figure in a folder too, under the next free number: for slides."""
         name = folder / f"{1 + len(list(folder.glob('*.png'))):02}"
         name.with_suffix(".png").write_bytes(png)
-        name.with_suffix(".txt").write_text(f"{self.alt}\n", encoding="utf-8")
+        name.with_suffix(".txt").write_text("\n".join(filter(None, (self.alt, self.caption))) + "\n", encoding="utf-8")
         self.save_svg(name.with_suffix(".svg"))
 
     def save_svg(self, path: str | Path, description: str = "") -> None:
@@ -110,7 +130,13 @@ class Picture(Figure):
 
 
 def subplots(
-    rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (6.4, 3.6), alt: str, **options: Any
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    size: tuple[float, float] = (6.4, 3.6),
+    alt: str,
+    caption: str = "",
+    **options: Any,
 ) -> tuple[Picture, Any]:
     """As matplotlib's `subplots`, in this style and with a text alternative.
 
@@ -118,11 +144,12 @@ def subplots(
         rows, columns: of axes.
         size: width and height, inches.
         alt: what the figure says, for people who do not see it.
+        caption: beneath the figure: what to look at.
         options: further ones of matplotlib's `Figure.subplots`.
     """
     with rc_context(STYLE):
         picture = Picture(figsize=size, layout="constrained")
-        picture.alt = alt
+        picture.alt, picture.caption = alt, caption
         return picture, picture.subplots(rows, columns, **options)
 
 
@@ -133,6 +160,7 @@ def show_alignment(
     path: Int[Tensor, " words"] | Sequence[int],
     *,
     width: float = 5.2,
+    caption: str = "",
 ) -> Picture:
     """A picture with the regions that a sentence speaks of, and the sentence beneath in their colours.
 
@@ -142,6 +170,7 @@ def show_alignment(
         words: the sentence.
         path: the region of each word.
         width: of the figure, inches.
+        caption: beneath the figure: what to look at.
 
     Raises:
         ValueError: if there is not one region a word.
@@ -153,6 +182,7 @@ def show_alignment(
     colours = region_colours(boxes, [path])
     with rc_context(STYLE):
         picture = Picture(figsize=(width, 1), dpi=100)
+        picture.caption = caption
         picture.alt = "; ".join(f"“{text}”: {place(boxes[region])}" for region, text in parts) + "."
         lines = wrap_words(picture, words, path, width)
         height, beneath = width * image.height / image.width, 0.15 + 0.32 * len(lines)
@@ -179,6 +209,7 @@ def show_regions(
     sentence: str = "",
     *,
     width: float = 5.2,
+    caption: str = "",
 ) -> Picture:
     """A picture with regions and what is said about each, and a sentence about all of it beneath.
 
@@ -188,6 +219,7 @@ def show_regions(
         texts: one for each region.
         sentence: about the whole picture.
         width: of the figure, inches.
+        caption: beneath the figure: what to look at.
 
     Raises:
         ValueError: if there is not one text a region.
@@ -200,6 +232,7 @@ def show_regions(
     labels = {region: textwrap.shorten(text, 40, placeholder=" …") for region, text in enumerate(texts)}
     with rc_context(STYLE):
         picture = Picture(figsize=(width, 1), dpi=100)
+        picture.caption = caption
         picture.alt = "; ".join([f"“{sentence}”"] * bool(sentence) + said or ["A picture"]) + "."
         lines = textwrap.wrap(sentence, round(11.5 * width))
         axes = picture_above(picture, image, width * image.height / image.width, 0.1 + 0.22 * len(lines))
@@ -216,8 +249,16 @@ def show_captions(
     references: Sequence[str] | None = None,
     *,
     columns: int = 3,
+    caption: str = "",
 ) -> Picture:
     """Pictures with the sentences that were written for them, and what a person wrote in italics beneath.
+
+    Args:
+        images: the pictures.
+        captions: a sentence for each.
+        references: for each, what a person wrote.
+        columns: of pictures.
+        caption: beneath the whole figure: what to look at.
 
     Raises:
         ValueError: if there is not one caption, and one reference, a picture.
@@ -229,15 +270,15 @@ def show_captions(
         raise ValueError(f"there must be a picture and a column, got {len(images)} and {columns}")
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    alt = "; ".join(f"picture {n}: “{caption}”" for n, caption in enumerate(captions, 1)) + "."
+    alt = "; ".join(f"picture {n}: “{text}”" for n, text in enumerate(captions, 1)) + "."
     size = (2.7 * columns, (2.75 if references is None else 3.3) * rows)
-    picture, axes = subplots(rows, columns, size=size, alt=alt, squeeze=False)
+    picture, axes = subplots(rows, columns, size=size, alt=alt, caption=caption, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
-    for n, (ax, image, caption) in enumerate(zip(axes.flat, images, captions, strict=False)):
+    for n, (ax, image, said) in enumerate(zip(axes.flat, images, captions, strict=False)):
         ax.imshow(image.convert("RGB"))
         ax.set_anchor("N")
-        text = textwrap.fill(caption, 36)
+        text = textwrap.fill(said, 36)
         ax.text(0, -0.03, text, transform=ax.transAxes, va="top", fontsize=10, fontweight="bold")
         if references is not None:
             beneath = -0.05 - 0.085 * (text.count("\n") + 1)
@@ -247,12 +288,13 @@ def show_captions(
 
 
 @rc_context(STYLE)
-def training_curve(history: History, metrics: Sequence[str] = ()) -> Picture:
+def training_curve(history: History, metrics: Sequence[str] = (), *, caption: str = "") -> Picture:
     """The loss of every epoch, and beside it metrics on the validation split; a thin line marks the best epoch.
 
     Args:
         history: what `vsa_lite.training.train` returned.
         metrics: keys of its epochs, all in one unit.
+        caption: beneath the figure: what to look at.
 
     Raises:
         ValueError: for a history without an epoch, or a metric that it lacks.
@@ -267,7 +309,7 @@ def training_curve(history: History, metrics: Sequence[str] = ()) -> Picture:
     alt = "; ".join(f"{key} goes from {first[key]:.4g} to {last[key]:.4g}" for key in ("loss", *metrics))
     panels = 2 if metrics else 1
     alt = f"Training over {len(epochs)} epochs: {alt}."
-    picture, axes = subplots(1, panels, size=(4.2 * panels, 3), alt=alt, squeeze=False)
+    picture, axes = subplots(1, panels, size=(4.2 * panels, 3), alt=alt, caption=caption, squeeze=False)
     axes[0, 0].plot(epochs, [entry["loss"] for entry in history.epochs], marker="o", markersize=4)
     axes[0, 0].set(title="loss, mean of an epoch", xlabel="epoch", ylabel="loss")
     if metrics:
@@ -284,12 +326,15 @@ def training_curve(history: History, metrics: Sequence[str] = ()) -> Picture:
 
 
 @rc_context(STYLE)
-def recall_bars(runs: Sequence[Mapping[str, Any]], paper: Mapping[str, float] | None = None) -> Picture:
+def recall_bars(
+    runs: Sequence[Mapping[str, Any]], paper: Mapping[str, float] | None = None, *, caption: str = ""
+) -> Picture:
     """Recall at 1, 5 and 10 of measured runs, both ways of searching; runs of one name are seeds, shown as a mean.
 
     Args:
         runs: of a file in `results/`: each has `what` and `metrics`; recall in percent.
         paper: published figures under the same keys ("sentence_r@1" ...), drawn as dashed lines.
+        caption: beneath the figure: what to look at.
 
     Raises:
         ValueError: if there is no run, or one without recall.
@@ -302,7 +347,7 @@ def recall_bars(runs: Sequence[Mapping[str, Any]], paper: Mapping[str, float] | 
     if not seeds:
         raise ValueError("there is no run to show")
     alt, thickness = [], 0.8 / len(seeds)
-    picture, axes = subplots(1, 2, size=(8.4, 3.4), alt="", sharey=True)
+    picture, axes = subplots(1, 2, size=(8.4, 3.4), alt="", caption=caption, sharey=True)
     for ax, (direction, title) in zip(axes, DIRECTIONS.items(), strict=True):
         keys = [f"{direction}_r@{k}" for k in (1, 5, 10)]
         for n, (what, metrics) in enumerate(seeds.items()):

@@ -35,7 +35,7 @@ class Frames:
     """Several pictures of which a slider shows one.
 
     Where scripts are not run all of them stand one below the other. The slider takes arrow keys and touch; each
-    picture keeps its own text alternative.
+    picture keeps its own text alternative. A caption that all of them have stands once, beneath.
 
     Args:
         pictures: at least one.
@@ -63,14 +63,16 @@ class Frames:
 
     def _repr_html_(self) -> str:
         number = next(_number)
-        frames = "".join(f'<div class="vsa-frame">{picture._repr_html_()}</div>' for picture in self.pictures)
+        caption = self.pictures[0].caption_html() if len({picture.caption for picture in self.pictures}) == 1 else ""
+        shown = [picture.image_html() if caption else picture._repr_html_() for picture in self.pictures]
+        frames = "".join(f'<div class="vsa-frame">{picture}</div>' for picture in shown)
         label = html.escape(self.name)
         return (
             f'<figure class="vsa-frames" data-labels="{html.escape(json.dumps(self.labels))}" style="margin:1em 0">'
             f'<label for="vsa-frames-{number}">{label} '
             f'<input id="vsa-frames-{number}" type="range" min="0" max="{len(self.pictures) - 1}" step="1" '
             f'value="{self.first}" style="vertical-align:middle;width:min(20em,60%)"></label> '
-            f"<output>{html.escape(self.labels[self.first])}</output>{frames}</figure><script>{_SCRIPT}</script>"
+            f"<output>{html.escape(self.labels[self.first])}</output>{frames}{caption}</figure><script>{_SCRIPT}</script>"
         )
 
 
