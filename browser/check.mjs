@@ -113,6 +113,9 @@ function look(width) {
     if (!decorative && (!alt?.trim() || /\.(png|svg|jpe?g|gif|webp)$/i.test(alt)))
       found.push(`picture without a text alternative: ${named(image)}`);
   }
+  // and what to look at, but for the figures of solutions
+  for (const image of document.querySelectorAll(".cell_output img.dark-light"))
+    if (!image.closest("figure:has(figcaption)") && !image.closest(".tag_hide-cell")) found.push(`figure without a caption: ${named(image)}`);
   for (const drawing of document.querySelectorAll("main svg"))
     if (!drawing.closest("[aria-hidden=true], mjx-container, button, a, label") && !drawing.matches("[aria-label], [aria-labelledby]") && !drawing.querySelector("title"))
       found.push(`drawing without a text alternative: ${named(drawing)}`);

@@ -15,6 +15,7 @@ from vsa_lite.viewer import AlignmentViewer
 
 ROOT = Path(__file__).resolve().parents[1]
 DOT = '<img src="dot.png" alt="a dot">'
+BARE = DOT.replace("<img", '<img class="dark-light"')
 SET = '<mjx-container style="display:inline-block;width:9px;height:9px"></mjx-container>'
 
 
@@ -48,6 +49,7 @@ FAULTS = {
     "cut": ('<div style="overflow:hidden;width:90px"><p style="width:300px">cut</p></div>', "wider than its place"),
     "silent": ('<img src="dot.png">', "picture without a text alternative"),
     "default": ('<img src="dot.png" alt="images/dot.png">', "picture without a text alternative"),
+    "bare": (f'<div class="cell_output">{BARE}</div>', "figure without a caption"),
     "drawing": ('<svg width="9" height="9"></svg>', "drawing without a text alternative"),
     "nowhere": ('<a href="none.html">on</a>', "leads nowhere: none.html"),
     "place": ('<a href="good.html#none">on</a>', "leads to no place in good.html"),

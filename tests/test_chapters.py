@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
+MAKERS = {"subplots", "show_alignment", "show_regions", "show_captions", "training_curve", "recall_bars"}
 FORMATTERS = ("sphinx", "myst_nb", "myst_parser", "jupyter_book", "docutils")  # Colab has none of them
 each_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -98,6 +99,30 @@ def test_cells_are_short_and_every_picture_is_described(path):
             assert any(word.arg == "alt" for word in call.keywords), f"line {call.lineno}: no text alternative"
     for text in sources(path, "markdown"):
         assert not re.search(r"!\[\]\(", text), "a picture without a text alternative"
+
+
+@each_chapter
+def test_every_picture_outside_the_solutions_has_a_caption(path):
+    """Given in the call, or to the figure afterwards, in the same cell."""
+    said = []
+    for cell in read(path)["cells"]:
+        if cell["cell_type"] != "code" or "hide-cell" in cell["metadata"].get("tags", []):
+            continue
+        tree = ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", "".join(cell["source"]), flags=re.M))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        made = [call for call in calls if getattr(call.func, "id", "") in {*MAKERS, "AlignmentViewer"}]
+        given = [word.value for call in made for word in call.keywords if word.arg == "caption"]
+        for node in (node for node in ast.walk(tree) if isinstance(node, ast.Assign)):
+            if getattr(node.targets[0], "attr", "") == "caption":
+                given.append(node.value)
+        assert len(given) == len(made), f"pictures and captions in the cell {''.join(cell['source'])[:60]!r}"
+        said += [value.value for value in given if isinstance(value, ast.Constant)]
+    assert said
+    assert len(set(said)) == len(said), "one caption for two pictures"
+    for text in said:
+        assert text.strip() == text, text
+        assert text[-1:] in (".", "?"), text
+        assert 20 <= len(text) <= 140, text
 
 
 def test_every_check_of_an_exercise_is_named_in_its_text_and_proves_its_solution():
