@@ -1,5 +1,6 @@
 """Figures: what they draw is what they were given, they say it in words, and they read on light and on dark pages."""
 
+import base64
 import inspect
 import io
 import re
@@ -16,6 +17,8 @@ from PIL import Image
 
 from vsa_lite import figures, labels
 from vsa_lite.figures import (
+    LARGE,
+    RESOLUTION,
     STYLE,
     Picture,
     recall_bars,
@@ -171,7 +174,7 @@ def test_every_figure_shows_itself_with_its_words_and_leaves_settings_alone(make
     assert element.tag == "img"
     assert element.get("alt") == picture.alt
     assert len(picture.alt) > 10
-    assert element.get("src").startswith("data:image/png;base64,")
+    assert element.get("src").startswith(("data:image/png;base64,", "data:image/webp;base64,"))
     assert isinstance(picture, Picture)
 
 
@@ -195,6 +198,33 @@ def test_a_caption_stands_beneath_its_figure(make, image, tmp_path, monkeypatch)
     picture.caption = ""
     assert picture._repr_html_().startswith("<img ")
     assert (tmp_path / "02.txt").read_text(encoding="utf-8") == f"{picture.alt}\n"
+
+
+def test_a_photograph_is_small_on_a_page_and_looks_the_same():
+    def on_page(picture):
+        form, data = re.search('src="data:image/([a-z]+);base64,([^"]+)"', picture._repr_html_()).groups()
+        return form, base64.b64decode(data)
+
+    def png(picture):
+        buffer = io.BytesIO()
+        picture.savefig(buffer, format="png", dpi=RESOLUTION, metadata={"Software": None})
+        return buffer.getvalue()
+
+    y, x = np.mgrid[0:150, 0:200]
+    grain = np.random.default_rng(0).integers(0, 12, (150, 200, 3))
+    photograph = (np.stack([x, y, 200 - x], 2) + grain).astype(np.uint8)
+    picture = show_captions([Image.fromarray(photograph)], ["a dog"])
+    form, data = on_page(picture)
+    assert form == "webp"
+    assert 2 * len(data) < len(png(picture)) > LARGE
+    shown, exact = (np.asarray(Image.open(io.BytesIO(one)).convert("RGBA"), int) for one in (data, png(picture)))
+    assert shown.shape == exact.shape
+    np.testing.assert_array_equal(shown[..., 3], exact[..., 3])  # transparent where it was
+    assert np.abs(shown - exact)[exact[..., 3] == 255].mean() < 4  # of 255
+
+    plot, axes = subplots(alt="a line")
+    axes.plot([0, 1])
+    assert on_page(plot) == ("png", png(plot))
 
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
