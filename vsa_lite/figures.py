@@ -101,8 +101,9 @@ class Picture(Figure):
         """The `<figcaption>`, small and in the page's own colour; nothing without a caption."""
         if not self.caption:
             return ""
-        style = f"max-width:{self._width()}px;margin:4px 0 0;font-size:.875rem;line-height:1.4;text-align:left"
-        return f'<figcaption style="{style};color:inherit;opacity:.85">{html.escape(self.caption)}</figcaption>'
+        style = f"max-width:max({self._width()}px,24rem);margin:4px 0 0;color:inherit;opacity:.85;text-align:left"
+        font = "font-family:inherit;font-size:.875rem;font-weight:inherit;line-height:1.4"
+        return f'<figcaption style="{style};{font}">{html.escape(self.caption)}</figcaption>'
 
     def _width(self) -> int:
         return round(96 * self.get_figwidth())  # CSS pixels
@@ -120,8 +121,9 @@ class Picture(Figure):
             self._keep(Path(folder), buffer.getvalue())
         form, data = _for_page(buffer.getvalue())
         return (
-            f'<img class="dark-light no-scaled-link" width="{self._width()}" style="max-width:100%;height:auto" '
-            f'alt="{html.escape(self.alt)}" src="data:image/{form};base64,{base64.b64encode(data).decode()}">'
+            f'<img class="dark-light no-scaled-link" width="{self._width()}" '
+            f'style="max-width:100%;height:auto;margin:0" alt="{html.escape(self.alt)}" '
+            f'src="data:image/{form};base64,{base64.b64encode(data).decode()}">'
         )
 
     def _keep(self, folder: Path, png: bytes) -> None:
