@@ -25,7 +25,7 @@ from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, features
 from torch import Tensor
 
 from vsa_lite.labels import ink, outline, picture_above, pill, place_labels, wrap_words
@@ -74,7 +74,7 @@ def _for_page(png: bytes) -> tuple[str, bytes]:
 
     Plots stay PNG, exact.
     """
-    if len(png) > LARGE:
+    if len(png) > LARGE and features.check("webp"):
         buffer = io.BytesIO()
         Image.open(io.BytesIO(png)).save(buffer, "webp", quality=90)
         if 2 * len(webp := buffer.getvalue()) < len(png):

@@ -157,11 +157,6 @@ def share_out(S, scale):
     return scale * S - (scale * S).logsumexp(1, keepdim=True)
 
 
-def share_out_by_rows(S, scale):
-    return torch.stack([(scale * (row - row.max())).softmax(0).clamp(min=1e-38).log() if scale < 50
-                        else (scale * row).log_softmax(0) for row in S])  # fmt: skip
-
-
 def naive_share(S, scale):
     return scale * S - (scale * S).exp().sum(1, keepdim=True).log()
 
