@@ -84,9 +84,14 @@ def lint() -> None:
 
 
 def test(*arguments: str) -> None:
-    """All tests; further arguments go to pytest."""
+    """All tests, several at a time; further arguments go to pytest, which then runs one after the other."""
     data = ROOT.parent / "shared" / "data"
     env = {"VSA_LITE_DATA": str(data)} if data.is_dir() and "VSA_LITE_DATA" not in os.environ else {}
+    if not arguments:
+        cores = os.cpu_count() or 1
+        at_once = min(4, cores)  # each of them holds torch, and some of them a model
+        arguments = ("-n", str(at_once), "--dist", "worksteal")
+        env["OMP_NUM_THREADS"] = str(cores // at_once)
     run(PYTHON, "-m", "pytest", *arguments, env=env)
 
 
