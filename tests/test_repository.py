@@ -125,7 +125,8 @@ for module in pkgutil.walk_packages(vsa_lite.__path__, "vsa_lite."):
 after = state()
 changed = [key for key in before | after if before.get(key) != after.get(key)]
 assert not changed, f"imports have changed {changed}"
-assert "matplotlib.pyplot" not in sys.modules, "an import has brought pyplot"
+for slow in ("matplotlib.pyplot", "torchvision", "torch._dynamo"):
+    assert slow not in sys.modules, f"an import has brought {slow}"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]

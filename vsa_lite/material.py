@@ -116,7 +116,7 @@ class Material:
 
     @cached_property
     def cnn(self) -> RegionCNN:
-        """The region CNN that proposes and describes regions of scenes: as in the tour, 1,000 single things first."""
+        """The region CNN that proposes and describes regions of scenes; it saw single things, then boxed scenes."""
         self._only_scenes("a region CNN")
 
         def make(path: Path) -> None:

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
 
 from vsa_lite.checks import self_check
 from vsa_lite.regions.boxes import box_area, box_iou, non_maximum_suppression
@@ -136,6 +135,8 @@ def check_suppress(suppress: Callable) -> None:
 
 
 def _pooled(features: Tensor, side: int, corners: Tensor, samples: int = 2, aligned: bool = True) -> Tensor:
+    from torchvision.ops import roi_align
+
     return roi_align(features[None], [corners[None]], side, sampling_ratio=samples, aligned=aligned)[0]
 
 

@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.ops import batched_nms, roi_align
 
 from vsa_lite.regions.backbones import Backbone, Transform
 from vsa_lite.regions.boxes import box_area
@@ -161,6 +160,8 @@ class RegionCNN(nn.Module):
         if torch.is_grad_enabled():
             pooled = pool_regions(maps, boxes, side).flatten(0, 1)  # (n * regions, c, side, side)
         else:
+            from torchvision.ops import roi_align  # here: it takes seconds to import
+
             corners = boxes * boxes.new_tensor([maps.shape[3], maps.shape[2]] * 2)
             pooled = roi_align(maps.contiguous(), list(corners), side, sampling_ratio=2, aligned=True)
         return self.fc7(pooled).unflatten(0, boxes.shape[:2])  # (n, regions, d)
@@ -271,6 +272,8 @@ def detect(
     Returns:
         For each picture at most `count` detections, best first.
     """
+    from torchvision.ops import batched_nms  # here: it takes seconds to import
+
     check_pictures(pictures)
     model.eval()
     n, device = len(pictures), model.device
