@@ -28,7 +28,7 @@ from vsa_lite.checkpoints import load_checkpoint, save_checkpoint
 from vsa_lite.cli_options import check_same_features, regions_in_words
 from vsa_lite.data.coco import link_category_nouns, load_coco
 from vsa_lite.data.karpathy import load_flickr8k
-from vsa_lite.evaluation.attention import attention_mass
+from vsa_lite.evaluation.attention import attention_grounding
 from vsa_lite.evaluation.grounding import evaluate_grounding
 from vsa_lite.pipeline import evaluate_captions, known_sentences, perplexity, train_attention
 from vsa_lite.recipes import ATTENTION
@@ -115,8 +115,7 @@ def main() -> None:
                 for beam in BEAMS
             ]
             if coco is not None:
-                grounding = {"attention_mass": attention_mass(model, coco), **evaluate_grounding(model, coco)}
-                measured.append((coco, {"what": name, **about_coco}, grounding))
+                measured.append((coco, {"what": name, **about_coco}, attention_grounding(model, coco)))
             for pairs, about, metrics in measured:
                 run = record_run(
                     RESULTS,

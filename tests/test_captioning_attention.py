@@ -10,6 +10,7 @@ from torch import nn
 
 from vsa_lite.captioning.attention import AttentionCaptioner, Look, Seen
 from vsa_lite.captioning.decoding import beam_search, greedy, sample
+from vsa_lite.captioning.localiser import Localiser
 from vsa_lite.captioning.rnn import END, _targets
 from vsa_lite.captioning.teacher import TaughtBatch
 from vsa_lite.data.batches import Batch
@@ -143,6 +144,40 @@ def test_further_layers_leave_the_first_weights_of_the_others():
     plain, more = make().state_dict(), make(**ALL).state_dict()
     assert all(torch.equal(plain[name], more[name]) for name in plain)
     assert len(more) > len(plain)
+
+
+def test_a_cycle_that_holds_costs_the_same_and_moves_vectors_only():
+    batch, gradients, losses = replace_plain(some()), [], []
+    for extras in ({}, {"cycle_weight": 0.5}, {"cycle_weight": 0.5, "cycle_holds": True}):
+        model = make(**extras)
+        losses.append(model.loss(batch))
+        losses[-1].backward()
+        gradients.append({name: part.grad for name, part in model.named_parameters()})
+    assert losses[2] == losses[1] != losses[0]
+    without, moving, holding = gradients
+    vectors = {"back.weight", "value.weight", "value.bias", "embedding.weight"}
+    for name in holding:
+        before = without.get(name, torch.zeros_like(holding[name]))
+        assert torch.allclose(holding[name], before) == (name not in vectors), name
+    assert not torch.allclose(moving["output.weight"], without["output.weight"])
+
+
+def test_the_localiser_finds_words_by_their_vectors_alone():
+    model, batch = make(cycle_weight=0.5), some()
+    found = Localiser(model).attention(batch.regions, batch.tokens, batch.word_mask)
+    for k in range(len(batch)):
+        length, real = int(batch.word_mask[k].sum()), int(batch.region_mask[k].sum())
+        v = torch.relu(model.value((batch.regions[k, :real] - model.feature_mean) / model.feature_deviation))
+        for t in range(length):
+            alpha = (v @ model.back(model.embedding.weight[batch.tokens[k, t]])).softmax(0)
+            torch.testing.assert_close(found[k, t, :real], alpha)
+        assert not found[k, length:].any()
+        assert not found[k, :, real:].any()
+    products = Localiser(model).products(batch)
+    torch.testing.assert_close(products.exp()[found > 0], found[found > 0])
+    assert products.isfinite().all()
+    with pytest.raises(ValueError, match="cycle_weight above 0"):
+        Localiser(make())
 
 
 def test_more_padding_changes_nothing():

@@ -9,10 +9,11 @@ from conftest import make_dataset
 
 from vsa_lite.alignment.chain import marginals
 from vsa_lite.alignment.pairs import Pairs
+from vsa_lite.captioning.localiser import Localiser
 from vsa_lite.captioning.teacher import TaughtPairs, alignment_targets, shuffled, worth_grounding
 from vsa_lite.checkpoints import load_checkpoint, save_checkpoint
 from vsa_lite.data.records import Dataset, Phrase
-from vsa_lite.evaluation.attention import attention_mass, right_regions, true_targets
+from vsa_lite.evaluation.attention import attention_grounding, attention_mass, right_regions, true_targets
 from vsa_lite.evaluation.grounding import evaluate_grounding
 from vsa_lite.pipeline import evaluate_captions, perplexity, train_alignment, train_attention, write_captions
 from vsa_lite.training import TrainingConfig
@@ -157,6 +158,21 @@ def test_attention_mass_by_hand(pairs):
             return (real / real.sum(1, keepdim=True))[:, None].expand(-1, tokens.shape[1], -1)
 
     assert attention_mass(Looks(1, 1), pairs, batch_size=3) == pytest.approx(100 / 3)
+
+
+def test_everything_that_is_measured_of_where_a_model_looks(dataset, store, vocabulary, pairs):
+    training = TrainingConfig(epochs=40, batch_size=2, learning_rate=0.01, seed=0)
+    model = train_attention(
+        *(dataset, store, vocabulary, SMALL | {"revisions": 1, "cycle_weight": 1.0, "cycle_holds": True}, training),
+        progress=False,
+    ).model
+    found = attention_grounding(model, pairs)
+    assert found["attention_mass"] == attention_mass(model, pairs)
+    assert found["attention_mass_first"] == attention_mass(model, pairs, 0) != found["attention_mass"]
+    assert found["gamma"] == model.gamma.item() != 0
+    assert found["found_again_mass"] == attention_mass(Localiser(model), pairs) != found["attention_mass"]
+    assert found["found_again_iou50"] == evaluate_grounding(Localiser(model), pairs)["grounding_iou50"]
+    assert found["grounding_iou50"] == evaluate_grounding(model, pairs)["grounding_iou50"]
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])

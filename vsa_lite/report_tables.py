@@ -33,6 +33,8 @@ CAPTIONS = {
 GROUNDING = {
     "attention_mass": "attention on the thing",
     "attention_mass_first": "before revision",
+    "found_again_mass": "word found again, on the thing",
+    "found_again_iou50": "found again, IoU ≥ 0.5",
     "grounding_iou50": "IoU ≥ 0.5",
     "grounding_upper_bound": "upper bound",
     "grounding_baseline_whole": "whole picture",

@@ -12,13 +12,14 @@ so that all steps of a sentence are attended at once while training: nothing tha
 
 *Feedback.* The words predicted at first, :math:`q_t = \sum_w y^0_t(w) W_w[w]`, go back to the regions and revise
 where it looks: :math:`z^1_{ti} = z^0_{ti} + \gamma\, v_i \cdot U q_t`, with :math:`\gamma` learned and 0 at the start;
-then it predicts again, as often as asked. *Cycle.* From the emitted word alone the region is found again, and from this
-region the true word must be predicted once more.
+then it predicts again, as often as asked. *Cycle.* From the emitted word alone the region is found again,
+:math:`\alpha^c_{ti} \propto \exp(v_i \cdot U W_w[w_t])`, and there the true word must be predicted once more.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -96,6 +97,9 @@ class AttentionCaptioner(MultimodalRNN):
         feedback: "words" as above; "state" revises by the state in place of the words: a second look without
             feedback and with one layer more, a control.
         teacher_weight, cycle_weight, doubly_weight: lambda_a, lambda_c, lambda_d.
+        cycle_holds: whether the cycle's second prediction leaves the layers that predict, and the states, as they are
+            and moves the words' and regions' vectors only: the writer then learns nothing from regions that were
+            chosen by somebody who knew the word.
 
     Raises:
         ValueError: for an unknown choice, a negative number, or hard attention with anything that needs soft one.
@@ -122,6 +126,7 @@ class AttentionCaptioner(MultimodalRNN):
         teacher_weight: float = 0.0,
         cycle_weight: float = 0.0,
         doubly_weight: float = 0.0,
+        cycle_holds: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         if scoring not in ("additive", "dot"):
@@ -137,7 +142,7 @@ class AttentionCaptioner(MultimodalRNN):
         if hard and (revisions or any(weights.values())):
             raise ValueError("hard attention has nothing to revise or to teach: set revisions and the weights to 0")
         self.extras = {"scoring": scoring, "gate": gate, "hard": hard, "revisions": revisions, "feedback": feedback}
-        self.extras |= weights
+        self.extras |= weights | {"cycle_holds": cycle_holds}
         super().__init__(vocabulary_size, feature_size, hidden_size, embedding_size, dropout, cell, generator)
 
     def _layers(self) -> list[nn.Linear]:
@@ -214,11 +219,14 @@ class AttentionCaptioner(MultimodalRNN):
         chosen = torch.multinomial(alpha, 1)[:, 0] if self.training else alpha.argmax(1)
         return nn.functional.one_hot(chosen, alpha.shape[1]).to(alpha)
 
-    def _predict(self, hidden: Tensor, values: Tensor, counts: Tensor) -> Float[Tensor, "positions V"]:
+    def _predict(
+        self, hidden: Tensor, values: Tensor, counts: Tensor, held: bool = False
+    ) -> Float[Tensor, "positions V"]:
+        layer = _held if held else operator.call
         context = (counts[:, None] @ values)[:, 0]  # (positions, H)
         if self.extras["gate"]:
-            context = context * self.gate(hidden).sigmoid()
-        return self.output(self.drop(torch.tanh(self.combine(torch.cat([hidden, context], 1)))))
+            context = context * layer(self.gate, hidden).sigmoid()
+        return layer(self.output, self.drop(torch.tanh(layer(self.combine, torch.cat([hidden, context], 1)))))
 
     def _fed_back(self, hidden: Tensor, logits: Tensor) -> Float[Tensor, "positions E"]:
         """q_t: the expected word, or what stands in for it."""
@@ -298,8 +306,7 @@ class AttentionCaptioner(MultimodalRNN):
 
     def products(self, batch: Batch) -> Float[Tensor, "pairs words regions"]:
         """log alpha, in place of an alignment's products: so attention is judged as an alignment is."""
-        alpha = self.attention(batch.regions, batch.tokens, batch.word_mask)
-        return alpha.clamp(min=torch.finfo(alpha.dtype).tiny).log()
+        return log_attention(self.attention(batch.regions, batch.tokens, batch.word_mask))
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """The loss above, of a batch with all its regions."""
@@ -339,9 +346,15 @@ class AttentionCaptioner(MultimodalRNN):
 
     def _reconstruction(self, look: Look, hidden: Tensor, seen: Seen, targets: Tensor) -> Tensor:
         """The cycle: from the emitted word to a region, and from that to the true word, with the same layers."""
-        emitted = self.embedding(look.logits.argmax(1))
-        z = (seen.values @ self.back(emitted)[..., None])[..., 0].masked_fill(~seen.mask, -torch.inf)
-        return nn.functional.cross_entropy(self._predict(hidden, seen.values, z.softmax(1)), targets)
+        found = self.found_again(look.logits.argmax(1, keepdim=True), seen)[:, 0]  # (positions, regions)
+        held = self.extras["cycle_holds"]
+        logits = self._predict(hidden.detach() if held else hidden, seen.values, found, held)
+        return nn.functional.cross_entropy(logits, targets)
+
+    def found_again(self, tokens: Int[Tensor, "rows words"], seen: Seen) -> Float[Tensor, "rows words regions"]:
+        """alpha^c: where words are, asked by nothing but their vectors; of a model with the cycle."""
+        z = self.back(self.embedding(tokens)) @ seen.values.mT
+        return z.masked_fill(~seen.mask[:, None], -torch.inf).softmax(-1)
 
     def _taught(self, log_alpha: Tensor, batch: TaughtBatch, sentences: Tensor, steps: Tensor) -> Tensor:
         """Mean KL(beta_t || alpha_t) over the words that the teacher speaks of."""
@@ -350,3 +363,13 @@ class AttentionCaptioner(MultimodalRNN):
         log_alpha = log_alpha[spoken].masked_fill(beta == 0, 0)  # 0 log 0 is 0
         apart = nn.functional.kl_div(log_alpha, beta, reduction="none").sum(1)
         return apart.sum() / spoken.sum().clamp(min=1) * share_of_all(spoken.sum())
+
+
+def _held(layer: nn.Linear, x: Tensor) -> Tensor:
+    """A layer as it is: the gradient goes through it, not to it."""
+    return nn.functional.linear(x, layer.weight.detach(), layer.bias.detach())
+
+
+def log_attention(alpha: Float[Tensor, "*rows regions"]) -> Float[Tensor, "*rows regions"]:
+    """log alpha, finite where alpha is 0."""
+    return alpha.clamp(min=torch.finfo(alpha.dtype).tiny).log()

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.captioning.attention import AttentionCaptioner
-from vsa_lite.evaluation.grounding import OVERLAP, linked_phrases
+from vsa_lite.captioning.localiser import Localiser
+from vsa_lite.evaluation.grounding import OVERLAP, evaluate_grounding, linked_phrases
 from vsa_lite.regions.boxes import box_iou
 
 
@@ -38,7 +39,9 @@ def true_targets(pairs: Pairs) -> tuple[Float[Tensor, "pairs words regions"], Bo
 
 
 @torch.inference_mode()
-def attention_mass(model: AttentionCaptioner, pairs: Pairs, revision: int = -1, batch_size: int = 500) -> float:
+def attention_mass(
+    model: AttentionCaptioner | Localiser, pairs: Pairs, revision: int = -1, batch_size: int = 500
+) -> float:
     """The share of the attention that lies on right regions, mean over the words of phrases, in percent.
 
     Only words that have a right region count: all others would measure the regions.
@@ -55,3 +58,21 @@ def attention_mass(model: AttentionCaptioner, pairs: Pairs, revision: int = -1, 
         total += float((alpha * right[rows, :words]).sum(-1)[mask[rows, :words]].sum())
     model.train(training)
     return 100 * total / int(mask.sum())
+
+
+def attention_grounding(model: AttentionCaptioner, pairs: Pairs) -> dict[str, float]:
+    """All that is measured of where a model looks, in percent: its attention as `evaluate_grounding` has it, and
+
+    Returns:
+        `attention_mass`: see :func:`attention_mass`; of a revised model `attention_mass_first`, before it was revised,
+        and `gamma`, no share; of a model with the cycle `found_again_mass` and `found_again_iou50`: the same of its
+        :class:`~vsa_lite.captioning.localiser.Localiser`, which knows the word that was said.
+    """
+    found = {"attention_mass": attention_mass(model, pairs), **evaluate_grounding(model, pairs)}
+    if model.extras["revisions"]:
+        found |= {"attention_mass_first": attention_mass(model, pairs, 0), "gamma": float(model.gamma.detach())}
+    if model.extras["cycle_weight"]:
+        again = Localiser(model)
+        found["found_again_mass"] = attention_mass(again, pairs)
+        found["found_again_iou50"] = evaluate_grounding(again, pairs)["grounding_iou50"]
+    return found
