@@ -35,12 +35,13 @@ def on_top(app: Sphinx, doctree: nodes.document) -> None:
     runs = [run for run in book_of(app.env) if run["what"] == name] if folder == "notebooks" else []
     if not runs:
         return
+    machines = list(dict.fromkeys(run["hardware"] for run in runs))
     parts = [
         f"{time_of(run['metrics']['seconds'])} and {run['metrics']['peak_memory_gb']:.1f} GB {SIZES[run['dataset']]}"
+        + (f" ({run['hardware']})" if len(machines) > 1 else "")
         for run in runs
     ]
-    machines = " and ".join(dict.fromkeys(run["hardware"] for run in runs))
-    text = f"To run, measured: {', '.join(parts)} ({machines})."
+    text = f"To run, measured: {', '.join(parts)}" + (f" ({machines[0]})." if len(machines) == 1 else ".")
     title = next(iter(doctree.findall(nodes.title)))
     title.parent.insert(title.parent.index(title) + 1, nodes.paragraph("", "", nodes.emphasis(text, text)))
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from vsa_lite import figures, labels
 from vsa_lite.figures import (
+    COLUMN,
     LARGE,
     RESOLUTION,
     STYLE,
@@ -125,6 +126,21 @@ def test_captions_stand_under_their_pictures(image):
     texts = extents(picture)
     for caption, reference in (("one", "eins"), ("four", "vier")):
         assert texts[reference].y1 <= texts[caption].y0
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 5])
+def test_no_caption_covers_another_or_is_cut_off(image, columns):
+    said = [f"a picture of child {n} in a very light blue coat in the street" for n in range(5)]
+    people = [f"there is a teddy bear, number {n}, leaning on the green ball at the park" for n in range(5)]
+    picture = show_captions([image] * 5, said, people, columns=columns)
+    right, top = picture.canvas.get_width_height()
+    texts = [box for text, box in extents(picture).items() if text]
+    assert len(texts) == 10
+    for box in texts:
+        assert 0 <= box.x0 < box.x1 <= right
+        assert 0 <= box.y0 < box.y1 <= top
+    assert not any(a.overlaps(b) for n, a in enumerate(texts) for b in texts[:n])
+    assert picture.get_figwidth() <= COLUMN
 
 
 def test_training_curve_draws_the_history():
@@ -273,8 +289,19 @@ def test_ink_reads_on_every_colour():
         channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-        contrast = {"white": 1.05 / (luminance + 0.05), "black": (luminance + 0.05) / 0.05}
+        contrast = {"white": 1.05 / (luminance + 0.05), "#000000": (luminance + 0.05) / 0.05}
         assert contrast[labels.ink(colour)] >= 3.5, colour
+
+
+def test_words_on_a_colour_stay_as_they_are_when_shown(image):
+    for picture in (
+        show_alignment(image, BOXES, ["a", "red", "ball"], [0, 1, 1]),
+        show_regions(image, BOXES[1:], ["a ball", "a tree"]),
+    ):
+        picture._repr_html_()
+        colours = {text.get_color() for text in picture.findobj(Text) if text.get_bbox_patch() is not None}
+        assert colours
+        assert colours <= {"white", "#000000"}
 
 
 def test_neither_module_touches_pyplot():
@@ -308,10 +335,11 @@ def test_text_that_was_added_later_is_legible_on_black():
     figure, axes = subplots(alt="bars")
     axes.bar_label(axes.bar([0, 1], [1, 2], label="bars"))
     axes.text(0, 1, "red", color="red")
+    axes.text(0, 3, "black on a bright cell", color="k")
     axes.text(0, 2, "an array", color=np.array([0.0, 0.5, 1.0]))
     axes.legend()
     figure._repr_html_()
     colours = {str(text.get_color()) for text in figure.findobj(Text) if text.get_text()}
-    assert not colours & {"black", "k"}
-    assert "red" in colours
+    assert "black" not in colours
+    assert {"red", "k"} <= colours  # somebody chose them
     assert not axes.get_legend().get_frame_on()

@@ -357,6 +357,16 @@ def test_plots_are_drawings_that_say_their_numbers(name, tmp_path):
     assert re.search(r"\d\.\d", picture.alt)
 
 
+def test_every_plot_has_a_caption_of_its_own(reported):
+    captions = [SECTIONS[name].caption for name in PLOTS]
+    assert len(set(captions)) == len(captions)
+    page = (reported / "book" / "results.md").read_text()
+    for caption in captions:
+        assert caption.endswith((".", "?"))
+        assert 20 <= len(caption) <= 140, caption
+        assert f"\n:class: dark-light\n\n{caption}\n```" in page
+
+
 def test_plots_show_what_was_measured():
     ax = plot_of("scenes_regions", EVERYTHING["scenes_regions"]).axes[0]
     assert [bar.get_width() for bar in ax.patches] == [50.0]

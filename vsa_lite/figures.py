@@ -28,13 +28,14 @@ from matplotlib.text import Text
 from PIL import Image, features
 from torch import Tensor
 
-from vsa_lite.labels import ink, outline, picture_above, pill, place_labels, wrap_words
+from vsa_lite.labels import fill, ink, outline, picture_above, pill, place_labels, wrap_words
 from vsa_lite.viewer import COLOURS, NEUTRAL, place, region_colours, segments_in_words
 
 if TYPE_CHECKING:
     from vsa_lite.training import History
 
 RESOLUTION = 144  # dots an inch
+COLUMN = 7.3  # inches of a page: a wider figure is shown smaller, its text too
 LARGE = 80_000  # bytes of a PNG; few plots are larger
 STYLE: dict[str, Any] = {
     "figure.facecolor": "none",
@@ -111,7 +112,7 @@ class Picture(Figure):
     def image_html(self) -> str:
         """The `<img>` alone."""
         for text in self.findobj(Text):
-            if str(text.get_color()) in ("black", "k"):  # added later, when the style was no longer in force
+            if str(text.get_color()) == "black":  # added later, when the style was no longer in force
                 text.set_color(NEUTRAL)
         for legend in self.findobj(Legend):
             legend.set_frame_on(False)
@@ -286,20 +287,37 @@ def show_captions(
         raise ValueError(f"there must be a picture and a column, got {len(images)} and {columns}")
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    alt = "; ".join(f"picture {n}: “{text}”" for n, text in enumerate(captions, 1)) + "."
-    size = (2.7 * columns, (2.75 if references is None else 3.3) * rows)
-    picture, axes = subplots(rows, columns, size=size, alt=alt, caption=caption, squeeze=False)
-    for ax in axes.flat:
+    side = min(2.5, COLUMN / columns - 0.2)  # of a picture, inches
+    picture = Picture(figsize=(columns * (side + 0.2), 1))
+    picture.alt = "; ".join(f"picture {n}: “{text}”" for n, text in enumerate(captions, 1)) + "."
+    picture.caption = caption
+    styles = [{"fontsize": 10, "fontweight": "bold"}, {"fontsize": 9, "fontstyle": "italic"}]
+    written = [[fill(picture, text, side + 0.1, **styles[0]) for text in captions]]
+    written += [[fill(picture, text, side + 0.1, **styles[1]) for text in references]] if references is not None else []
+    tall, beneath = [], []  # of each row, inches: its pictures, and their texts
+    for row in range(rows):
+        own = slice(row * columns, (row + 1) * columns)
+        tall.append(max(side * min(1, image.height / image.width) for image in images[own]))
+        lines = [max(text.count("\n") + 1 for text in texts[own]) for texts in written]
+        beneath.append((20 + sum(1.4 * style["fontsize"] * n for style, n in zip(styles, lines, strict=False))) / 72)
+    height = sum(tall) + sum(beneath)
+    picture.set_size_inches(columns * (side + 0.2), height)
+    axes = picture.subplots(rows, columns, squeeze=False)
+    for n, ax in enumerate(axes.flat):
+        row, column = divmod(n, columns)
+        bottom = height - sum(tall[: row + 1]) - sum(beneath[:row])
+        ax.set_position((column / columns, bottom / height, side / (side + 0.2) / columns, tall[row] / height))
         ax.axis("off")
-    for n, (ax, image, said) in enumerate(zip(axes.flat, images, captions, strict=False)):
-        ax.imshow(image.convert("RGB"))
-        ax.set_anchor("N")
-        text = textwrap.fill(said, 36)
-        ax.text(0, -0.03, text, transform=ax.transAxes, va="top", fontsize=10, fontweight="bold")
-        if references is not None:
-            beneath = -0.05 - 0.085 * (text.count("\n") + 1)
-            italic = textwrap.fill(references[n], 38)
-            ax.text(0, beneath, italic, transform=ax.transAxes, va="top", fontsize=9, fontstyle="italic")
+        if n >= len(images):
+            continue
+        ax.imshow(images[n].convert("RGB"))
+        ax.set_anchor("NW")
+        down = 6.0
+        for texts, style in zip(written, styles, strict=False):
+            ax.annotate(
+                texts[n], (0, 0), (0, -down), "axes fraction", "offset points", annotation_clip=False, va="top", **style
+            )
+            down += 1.4 * style["fontsize"] * (texts[n].count("\n") + 1)
     return picture
 
 

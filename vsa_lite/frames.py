@@ -96,6 +96,7 @@ def live(draw: Callable[..., Any], **controls: Widget) -> VBox:
 
     for name, control in controls.items():
         control.description = name
+        control.style.description_width = f"{max(map(len, controls)) + 1}ch"  # no name is cut short
         control.observe(update, "value")
     update()
     return VBox([*controls.values(), view])

@@ -15,9 +15,12 @@ from PIL import Image
 
 
 def ink(colour: str) -> str:
-    """Black or white, whichever is easier to read on a colour."""
+    """Black or white, whichever is easier to read on a colour.
+
+    Black by number: by name it is matplotlib's default, which `Picture` turns grey, to be read on any page.
+    """
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.45 else "white"
 
 
 def pill(colour: str) -> dict[str, Any]:
@@ -40,6 +43,25 @@ def outline(axes: Axes, boxes: np.ndarray, colours: Mapping[int, str]) -> None:
         x0, y0, x1, y1 = boxes[region]
         for line, edge in ((5, "white"), (3, colour)):
             axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, linewidth=line, edgecolor=edge))
+
+
+def fill(picture: Figure, text: str, width: float, **style: Any) -> str:
+    """A text in lines of at most so many inches, as it is drawn in a style; a longer word has a line of its own."""
+    renderer = FigureCanvasAgg(picture).get_renderer()
+
+    def inches(line: str) -> float:
+        drawn = picture.text(0, 0, line, **style)
+        size = drawn.get_window_extent(renderer).width / picture.dpi
+        drawn.remove()
+        return size
+
+    lines: list[str] = []
+    for word in text.split():
+        if lines and inches(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def wrap_words(

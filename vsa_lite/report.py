@@ -97,7 +97,8 @@ def page(results: dict[str, list[dict]], plots: dict[str, tuple[str, str]]) -> s
         if name in plots:
             path, alt = plots[name]
             alt = alt.replace("\\", "").replace('"', "'")
-            parts.append(f'```{{image}} {path}\n:alt: "{alt}"\n:class: dark-light\n```')
+            lines = [f"```{{figure}} {path}", f':alt: "{alt}"', ":class: dark-light", "", section.caption, "```"]
+            parts.append("\n".join(lines))
         parts.append(_how(name, runs))
     return "\n\n".join([*parts, *_accepted(results), *_all_published()])
 

@@ -19,6 +19,7 @@ class Section:
         best: the metric whose best row stands in the README, beside `keep`.
         lowest: whether the lowest is best.
         keep: names of further rows for the README.
+        caption: beneath its plot, where it has one: what to look at.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Section:
     best: str = ""
     lowest: bool = False
     keep: tuple[str, ...] = ()
+    caption: str = ""
 
 
 SECTIONS = {
@@ -38,6 +40,7 @@ SECTIONS = {
         ("flickr8k",),
         tuple(GROUPS["Searching"]),
         keep=("best", "best, 3 seeds together"),
+        caption="Right of the dashed line of its colour, a mark beats the paper: which recipes do, and at which K?",
     ),
     "flickr8k_captions": Section(
         "Flickr8k: sentences for photographs never seen",
@@ -46,6 +49,7 @@ SECTIONS = {
         ("flickr8k",),
         ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider", "rouge_l"),
         keep=("rnn, beam 7",),
+        caption="Dashed is the paper. Compare the three beams of each writer: does the widest always win?",
     ),
     "flickr8k_attention": Section(
         "Flickr8k: a writer that looks at regions",
@@ -63,6 +67,7 @@ SECTIONS = {
         "whole picture does: things in these photographs are often large, and pointing at the centre is hard to beat.",
         headline=("grounding_iou50", "grounding_upper_bound", "grounding_baseline_whole", "grounding_baseline_random"),
         best="grounding_iou50",
+        caption="Does the model pass the whole picture, which needs no model? How far is the best region there is?",
     ),
     "flickr8k_pipeline": Section(
         "Flickr8k: the whole pipeline, stage by stage",
@@ -70,6 +75,7 @@ SECTIONS = {
         "On the GPU, “evaluate captions” ended while other trainings began.",
         headline=(TIME, "peak_memory_gb"),
         keep=("all", "all, on cuda"),
+        caption="Which stages take most of the time, and which of them gain most on a GPU?",
     ),
     "flickr8k_words": Section("Flickr8k: word vectors", "Learned from the sentences of the training split only."),
     "scenes_alignment": Section(
@@ -78,8 +84,12 @@ SECTIONS = {
         "IoU of at least 0.5; the upper bound is what any choice among the regions could reach.",
         headline=("grounding_iou50", "grounding_upper_bound", "grounding_baseline_whole", "grounding_baseline_random"),
         best="grounding_iou50",
+        caption="How much is left between the model and the best region there is? Compare what needs no model.",
     ),
-    "scenes_captions": Section("Scenes: sentences for pictures never seen"),
+    "scenes_captions": Section(
+        "Scenes: sentences for pictures never seen",
+        caption="Thin lines are the spread over seeds: is what the wider beam gains larger than that?",
+    ),
     "scenes_region_captions": Section(
         "Scenes: what is said about a region",
         "The region model learned from snippets that the alignment found. It writes about the region that shows a "
@@ -89,6 +99,7 @@ SECTIONS = {
         ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "cider"),
         "bleu_1",
         keep=("full-frame model",),
+        caption="Compare the two models at each BLEU, and the dashed line: the paper's region model, on photographs.",
     ),
     "scenes_attention": Section(
         "Scenes: where does a writer look?",
@@ -100,6 +111,7 @@ SECTIONS = {
     "scenes_regions": Section(
         "Scenes: the region CNN, pretrained against random",
         "The same fine-tuning from weights that have seen single things, and from random ones.",
+        caption="Compare both starts at 100 scenes, then at 500: how much of the head start is left?",
     ),
     "benchmarks": Section(
         "How fast it is",

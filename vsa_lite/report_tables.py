@@ -81,6 +81,7 @@ STREAMED = {
     "own_memory_mb": "own memory, MB",
     "store_gb": "store, GB",
 }
+SITE = {"pages": "pages", "site_mb": "all files, MB", "largest_page_mb": "largest page, MB"}
 GROUPS = {
     "Searching": RANKING,
     "Grounding": GROUNDING,
@@ -89,6 +90,7 @@ GROUPS = {
     "Candidates": MANY,
     "Compressed vectors": COMPRESSED,
     "Streamed features": STREAMED,
+    "The built site": SITE,
 }
 TIME = "minutes"
 NAMES = {"mobilenet_v2_tf:load": "MobileNetV2", "region_cnn": "region CNN"}  # as people call them
