@@ -178,7 +178,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         marks = grade(arguments.assignment, handed_in(arguments.folder))
-    except (GradingError, ValueError) as error:
+    except (GradingError, ValueError, OSError) as error:  # a folder that is not there, for one
         sys.exit(f"error: {error}")
     of = marks.pop("of")
     part = arguments.out.with_name(f"{arguments.out.name}.part")

@@ -173,7 +173,10 @@ def test_a_broken_environment_is_an_error_and_no_zero(monkeypatch):
         grading.grade("1_words", {})
 
 
-def test_what_cannot_be_graded_is_said(tmp_path):
+def test_what_cannot_be_graded_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["grade.py", "1_words", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit, match=r"error: .*nowhere"):
+        grading.main()
     with pytest.raises(ValueError, match="no notebook in"):
         grading.handed_in(tmp_path)
     with pytest.raises(ValueError, match="no assignment '9_all'; there are 1_words"):
