@@ -10,6 +10,7 @@ from collections.abc import Callable
 from itertools import product
 from types import SimpleNamespace
 
+import nltk.translate.bleu_score  # noqa: F401  (`bleu` loads it when called; that is no time of yours)
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -237,6 +238,10 @@ LINES = (
             ["two dogs play on the wet sand", "two dogs run on a beach"],
         ),
         ("a red ball lies in the tall grass", ["a red ball lies in tall grass", "the ball is in the tall grass"]),
+    ),
+    (  # no three words in a row are right, and there are no four
+        ("a dog sits", ["a dog runs", "the cat sits"]),
+        ("a bus", ["a red bus", "the bus"]),
     ),
 )
 
