@@ -111,6 +111,7 @@ RIGHT = {
     "check_cross_entropy": (mean_loss, loss_by_nll),
     "check_temper": (
         lambda log_y, tau: (log_y / tau).softmax(1),
+        lambda log_y, tau: (log_y / tau).softmax(1).numpy(),
         lambda log_y, tau: log_y.exp() ** (1 / tau) / (log_y.exp() ** (1 / tau)).sum(1, keepdim=True),
     ),
     "check_beam": (package_beam, plain_beam),

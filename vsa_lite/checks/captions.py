@@ -11,6 +11,7 @@ from itertools import product
 from types import SimpleNamespace
 
 import nltk.translate.bleu_score  # noqa: F401  (`bleu` loads it when called; that is no time of yours)
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -30,7 +31,7 @@ def _same(got: object, wanted: Tensor) -> bool:
 
 
 def _shape(got: object, wanted: Tensor, what: str) -> None:
-    assert isinstance(got, Tensor), f"{what} must be a tensor, got {type(got).__name__}: is a return missing?"
+    assert isinstance(got, Tensor), f"{what} must be a tensor, got {type(got).__name__}"
     assert got.shape == wanted.shape, f"{what} must have shape {tuple(wanted.shape)}, got {tuple(got.shape)}"
 
 
@@ -165,6 +166,7 @@ def check_temper(function: Callable) -> None:
         log_y = torch.randn(rows, V, generator=generator).log_softmax(1)
         wanted = (log_y / tau).softmax(1)
         got = function(log_y, tau)
+        got = torch.as_tensor(got) if isinstance(got, np.ndarray | list) else got
         _shape(got, wanted, "the probabilities")
         if not _same(got, wanted):
             wrong = {
