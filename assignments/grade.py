@@ -150,10 +150,10 @@ def _nbgrader(course: Path) -> Iterator[NbGraderAPI]:
     """nbgrader for a course, quiet, in its folder."""
     config = Config()
     config.CourseDirectory.root = str(course)
-    config.ExecutePreprocessor.timeout = CELL_TIMEOUT
-    config.Execute.timeout = CELL_TIMEOUT
-    config.ExecutePreprocessor.startup_timeout = CELL_TIMEOUT  # a slow machine starts a kernel slowly
-    config.Execute.startup_timeout = CELL_TIMEOUT
+    for settings in (config.ExecutePreprocessor, config.Execute):
+        settings.timeout = CELL_TIMEOUT
+        settings.startup_timeout = CELL_TIMEOUT  # a slow machine starts a kernel slowly
+        settings.iopub_timeout = CELL_TIMEOUT  # and its outputs come late: 4 seconds are too few where others work
     config.ClearMarkScheme.enforce_metadata = False
     config.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
     api = NbGraderAPI(config=config)
