@@ -20,6 +20,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -83,14 +84,17 @@ def grade(assignment: str, submissions: dict[str, Path]) -> dict[str, dict[str, 
             _submit(course, who, assignment, text(make(read(source))))
         for who, path in submissions.items():
             _submit(course, who, assignment, path.read_text(encoding="utf-8", errors="replace"))
-        marks, reasons = _autograde(course, assignment, [*PROBES, *submissions])
+        with _nbgrader(course) as api:
+            made = api.generate_assignment(assignment)
+            if not made["success"]:
+                raise GradingError(f"nbgrader cannot read the assignment:\n{made['log']}\n{made['error']}")
+            reasons = {who: _reason(api.autograde(assignment, who)) for who in PROBES}
+            _try_probes(assignment, _marks(course, assignment), reasons)
+            reasons = {who: _reason(api.autograde(assignment, who)) for who in submissions}
+        marks = _marks(course, assignment)
     of = marks.pop("of")
-    full, none = (marks.pop(who, {}) for who in PROBES)
-    if full != of or any(none.values()) or not none:
-        lost = [part for part in of if full.get(part) != of[part]] or [part for part, points in none.items() if points]
-        raise GradingError(
-            f"the environment cannot grade {assignment}: the solution or the empty notebook is wrong in {lost}"
-        )
+    for who in PROBES:
+        del marks[who]
     there = set(_grade_ids(text(read(source))))
     for who, path in submissions.items():
         names = _grade_ids(path.read_text(encoding="utf-8", errors="replace"))
@@ -131,14 +135,25 @@ def _reason(result: dict) -> str:
     return errors[-1].strip() if errors else "nbgrader gives no reason"
 
 
-def _autograde(
-    course: Path, assignment: str, students: list[str]
-) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Points by student and part, those that there are as "of"; and, by student, why nbgrader could not grade."""
+def _try_probes(assignment: str, marks: dict[str, dict[str, float]], reasons: dict[str, str]) -> None:
+    """Raise GradingError unless the solution has full marks and the untouched notebook none."""
+    for who, due in zip(PROBES, (marks["of"], dict.fromkeys(marks["of"], 0)), strict=True):
+        if who not in marks:
+            raise GradingError(f"the environment cannot grade {assignment}: {who} was not graded, {reasons[who]}")
+        wrong = [part for part, points in due.items() if marks[who][part] != points]
+        if wrong:
+            raise GradingError(f"the environment cannot grade {assignment}: {who} has wrong points for {wrong}")
+
+
+@contextlib.contextmanager
+def _nbgrader(course: Path) -> Iterator[NbGraderAPI]:
+    """nbgrader for a course, quiet, in its folder."""
     config = Config()
     config.CourseDirectory.root = str(course)
-    config.ExecutePreprocessor.timeout = CELL_TIMEOUT
-    config.Execute.timeout = CELL_TIMEOUT
+    for settings in (config.ExecutePreprocessor, config.Execute):
+        settings.timeout = CELL_TIMEOUT
+        settings.startup_timeout = CELL_TIMEOUT  # a slow machine starts a kernel slowly
+        settings.iopub_timeout = CELL_TIMEOUT  # and its outputs come late: 4 seconds are too few where others work
     config.ClearMarkScheme.enforce_metadata = False
     config.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
     api = NbGraderAPI(config=config)
@@ -147,13 +162,14 @@ def _autograde(
     try:
         os.chdir(course)
         with contextlib.redirect_stdout(io.StringIO()):
-            made = api.generate_assignment(assignment)
-            if not made["success"]:
-                raise GradingError(f"nbgrader cannot read the assignment:\n{made['log']}\n{made['error']}")
-            reasons = {who: _reason(api.autograde(assignment, who)) for who in students}
+            yield api
     finally:
         os.chdir(here)
         os.environ["PATH"] = path
+
+
+def _marks(course: Path, assignment: str) -> dict[str, dict[str, float]]:
+    """Points by student and part; those that there are to get as "of"."""
     marks: dict[str, dict[str, float]] = {}
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as book:
         parts = book.find_assignment(assignment).notebooks[0].grade_cells
@@ -167,7 +183,7 @@ def _autograde(
                 one.cell.name.removeprefix("test_"): one.score for one in notebook.grades if one.cell.name in by_tests
             }
             marks[submission.student.id] = {part: points.get(part, 0.0) for part in marks["of"]}
-    return marks, reasons
+    return marks
 
 
 def main() -> None:
@@ -178,7 +194,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         marks = grade(arguments.assignment, handed_in(arguments.folder))
-    except (GradingError, ValueError) as error:
+    except (GradingError, ValueError, OSError) as error:  # a folder that is not there, for one
         sys.exit(f"error: {error}")
     of = marks.pop("of")
     part = arguments.out.with_name(f"{arguments.out.name}.part")

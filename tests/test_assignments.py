@@ -169,11 +169,26 @@ def test_no_fault_of_a_file_is_a_silent_zero(tmp_path):
 
 def test_a_broken_environment_is_an_error_and_no_zero(monkeypatch):
     monkeypatch.setattr(grading, "PROBES", {"probe-solution": make.student, "probe-empty": make.student})
-    with pytest.raises(grading.GradingError, match="the environment cannot grade 1_words"):
+    with pytest.raises(grading.GradingError, match=r"grade 1_words: probe-solution has wrong points for .'cover"):
         grading.grade("1_words", {})
 
 
-def test_what_cannot_be_graded_is_said(tmp_path):
+def test_a_probe_that_was_not_graded_is_told_with_the_reason():
+    marks, reasons = (
+        {"of": {"coverage": 2}, "probe-solution": {"coverage": 2}},
+        {"probe-empty": "DeadKernelError: died"},
+    )
+    with pytest.raises(grading.GradingError, match="probe-empty was not graded, DeadKernelError: died"):
+        grading._try_probes("1_words", marks, reasons)
+    grading._try_probes("1_words", marks | {"probe-empty": {"coverage": 0}}, reasons)
+    with pytest.raises(grading.GradingError, match=r"probe-empty has wrong points for .'coverage'"):
+        grading._try_probes("1_words", marks | {"probe-empty": {"coverage": 2}}, reasons)
+
+
+def test_what_cannot_be_graded_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["grade.py", "1_words", str(tmp_path / "nowhere")])
+    with pytest.raises(SystemExit, match=r"error: .*nowhere"):
+        grading.main()
     with pytest.raises(ValueError, match="no notebook in"):
         grading.handed_in(tmp_path)
     with pytest.raises(ValueError, match="no assignment '9_all'; there are 1_words"):

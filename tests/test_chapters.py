@@ -127,14 +127,14 @@ def test_every_picture_outside_the_solutions_has_a_caption(path):
 
 def test_every_check_of_an_exercise_is_named_in_its_text_and_proves_its_solution():
     """The executed book then shows that the folded solution is right."""
-    from vsa_lite.checks import exercises, further, values
+    from vsa_lite.checks import exercises, further, more, values
 
     found = []
     for path in NOTEBOOKS:
         for before, cell in pairwise(read(path)["cells"]):
             solution = "".join(cell["source"])
             for module, name in re.findall(
-                r"from vsa_lite\.checks\.(exercises|further|values) import (check_\w+)", solution
+                r"from vsa_lite\.checks\.(exercises|further|more|values) import (check_\w+)", solution
             ):
                 assert cell["metadata"]["tags"] == ["hide-cell"]
                 called = [line for line in solution.splitlines() if line.startswith(f"{name}(")]
@@ -142,7 +142,9 @@ def test_every_check_of_an_exercise_is_named_in_its_text_and_proves_its_solution
                 assert module == "values" or called == [f"{name}({name.removeprefix('check_')})"]
                 assert f"`{name}`" in "".join(before["source"])
                 found.append(name)
-    every = [name for module in (exercises, further, values) for name in vars(module) if name.startswith("check_")]
+    every = [
+        name for module in (exercises, further, more, values) for name in vars(module) if name.startswith("check_")
+    ]
     assert sorted(found) == sorted(every)
 
 

@@ -67,6 +67,18 @@ def test_features_that_were_stopped_half_way_are_gone_on_with(small, tmp_path):
     assert len(new().store) == 16
 
 
+def test_every_long_training_keeps_a_state_to_go_on_from(tmp_path, monkeypatch):
+    kept = []
+    for name in ("train_alignment", "train_captioner", "train_attention"):
+        monkeypatch.setattr(material, name, lambda *given, folder, **options: kept.append(folder))
+    for name in ("save_checkpoint", "load_checkpoint"):
+        monkeypatch.setattr(material, name, lambda *given: None)
+    photographs = Material("flickr8k", tmp_path)
+    vars(photographs).update(dict.fromkeys(("dataset", "store", "vocabulary", "words")))
+    _ = photographs.alignment, photographs.captions, photographs.attention
+    assert kept == [tmp_path / f"{name}.state" for name in ("alignment", "captions", "attention")]
+
+
 def test_live_figures_draw_anew():
     drawn = []
 

@@ -193,8 +193,10 @@ def test_a_new_address_goes_everywhere(tmp_path):
     assert not any(old in text or tool.pages_of(old) in text for text in texts)
     assert tool.disagreements(tmp_path) == []
     assert any("https://some-one.github.io/a.book/" in text for text in texts)
-    for notebook in (tmp_path / "notebooks").glob("*.ipynb"):
+    for notebook in tmp_path.rglob("*.ipynb"):
         json.loads(notebook.read_text(encoding="utf-8"))
+    folders = ("notebooks", "assignments", "assignments/student")  # each notebook installs the package from there
+    assert {f"{folder}/{path.name}" for folder in folders for path in (ROOT / folder).glob("*.ipynb")} <= {*changed}
     # a file that was left behind is named
     shutil.copyfile(ROOT / "CITATION.cff", tmp_path / "CITATION.cff")
     wrong = tool.disagreements(tmp_path)

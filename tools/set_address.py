@@ -4,8 +4,8 @@ Usage: python tools/set_address.py https://github.com/OWNER/NAME
        python tools/set_address.py --check
 
 The address stands in pyproject.toml under [project.urls]. Everything else that holds it is made from there: the book
-while it is built (_ext/address.py), and by this script the Colab cells of the notebooks, the badges and links of
-README.md and of the pages, and CITATION.cff. `--check` says where another address stands.
+while it is built (_ext/address.py), and by this script the Colab cells of the chapters and of the assignments, the
+badges and links of README.md and of the pages, and CITATION.cff. `--check` says where another address stands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MADE = ("README.md", "CONTRIBUTING.md", "CITATION.cff", "book/**/*.md", "notebooks/*.ipynb", ".github/**/*.yml")
+MADE = ("README.md", "CONTRIBUTING.md", "CITATION.cff", "book/**/*.md", "notebooks/*.ipynb")
+MADE += ("assignments/*.ipynb", "assignments/student/*.ipynb", ".github/**/*.yml")
 SLUG = r"(?P<slug>[\w.-]+/[\w.-]*\w)"  # OWNER/NAME; a full stop at its end is the sentence's
 REPOSITORY = re.compile(rf"https://github\.com/{SLUG}/?")
 # where a link to this repository and no other can stand

@@ -204,10 +204,13 @@ class Material:
     @cached_property
     def attention(self) -> Checkpoint:
         """A trained caption model with attention, which nobody has told where to look."""
-        path = self._made("attention.safetensors", lambda path: save_checkpoint(path, self.train_attention()))
-        return load_checkpoint(path, "attention")
 
-    def train_attention(self, targets: tuple | None = None, **extras: float) -> Checkpoint:
+        def make(path: Path) -> None:
+            save_checkpoint(path, self.train_attention(folder=self._state("attention")))
+
+        return load_checkpoint(self._made("attention.safetensors", make), "attention")
+
+    def train_attention(self, targets: tuple | None = None, folder: Path | None = None, **extras: float) -> Checkpoint:
         """A caption model with attention, made as :attr:`attention` is, with these settings of its own; not kept."""
         photographs = TrainingConfig(**SCENES_ATTENTION.training | {"epochs": 4})
         return train_attention(
@@ -215,6 +218,7 @@ class Material:
             ATTENTION_TRAINING if self.size == "scenes" else photographs,
             targets=targets,
             choose_by="perplexity",
+            folder=folder,
             **self._how,
         )
 

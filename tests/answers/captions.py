@@ -111,6 +111,7 @@ RIGHT = {
     "check_cross_entropy": (mean_loss, loss_by_nll),
     "check_temper": (
         lambda log_y, tau: (log_y / tau).softmax(1),
+        lambda log_y, tau: (log_y / tau).softmax(1).numpy(),
         lambda log_y, tau: log_y.exp() ** (1 / tau) / (log_y.exp() ** (1 / tau)).sum(1, keepdim=True),
     ),
     "check_beam": (package_beam, plain_beam),
@@ -243,6 +244,8 @@ WRONG = [
     ("check_bleu", lambda c, r, n: package_bleu(c, r, n) if n < 3 else 0.0, "BLEU-3 should be"),
     ("check_bleu", lambda c, r, n: package_bleu(c, r, n) if n < 4 else 0.0, "BLEU-4 should be"),
     ("check_bleu", lambda c, r, n: package_bleu(c, r, min(n, 2)), "BLEU-3 should be"),
+    ("check_bleu", lambda c, r, n: 100 * math.exp(math.log(package_bleu(c, r, n) / 100)), "stops with ValueError"),
+    ("check_bleu", lambda c, r, n: max(1.0, package_bleu(c, r, n)), "BLEU-3 should be 0"),
     ("check_bleu", lambda c, r, n: None, "is there a `return`?"),
     ("check_bleu", mean_of_sentences, "mean of each sentence"),
     ("check_bleu", lambda c, r, n: package_bleu(c, [p[:1] for p in r], n), "compare with the formula"),

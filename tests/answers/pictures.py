@@ -82,9 +82,9 @@ def best_by_hand(boxes, scores, count):
 
 
 RIGHT = {
-    "check_normalise": (normalise, normalise_by_channel),
+    "check_normalise": (normalise, normalise_by_channel, lambda *given: normalise(*given).numpy()),
     "check_convolve": (convolve, convolve_by_windows),
-    "check_iou": (box_iou, iou_by_pairs),
+    "check_iou": (box_iou, iou_by_pairs, lambda a, b: box_iou(a, b).tolist()),
     "check_suppress": (non_maximum_suppression, lambda *given: non_maximum_suppression(*given).tolist()),
     "check_pool_region": (pool, pool_by_quarters),
     "check_top_regions": (top, best_by_hand),
@@ -96,7 +96,7 @@ WRONG = [
     ("check_normalise", lambda p, m, s: normalise(p, (0, 0, 0), (1, 1, 1)), "left out mean and std"),
     ("check_normalise", lambda p, m, s: normalise(p, m, s).mT, "height and width"),
     ("check_normalise", lambda p, m, s: normalise(p, (0.485, 0.456, 0.406), s), "a number is off"),
-    ("check_normalise", lambda p, m, s: np.zeros(3), "must return a tensor"),
+    ("check_normalise", lambda p, m, s: "three channels", "must return a tensor"),
     ("check_normalise", lambda p, m, s: normalise(p, m, s) + 1, "a number is off by 1"),
     ("check_convolve", lambda p, k: convolve(p, k.flip(1, 2)), "turned the kernel round"),
     ("check_convolve", lambda p, k: convolve(p, k.mT), "rows and columns"),

@@ -134,6 +134,11 @@ def counted_by_hand(sentences, n):
     return ("<end>", *sorted((word for word in counts if counts[word] >= n), key=lambda word: (-counts[word], word)))
 
 
+def split_at_spaces_only(text):
+    kept = "".join(c for c in text.lower() if c.isalnum() or c == " ")
+    return [word for word in kept.split(" ") if word]
+
+
 def tokenise_by_letters(text):
     return "".join(letter for letter in text.lower() if letter.isalnum() or letter.isspace()).split()
 
@@ -225,6 +230,16 @@ WRONG = [
     ("check_negative_sampling", lambda x, o, o_n, w: -logsigmoid((x * o).sum(1)), "one number"),
     ("check_negative_sampling", lambda *batch: 2 * loss(*batch), "wanted"),
     ("check_negative_sampling", lambda *batch: float(loss(*batch)), "no gradient comes back"),
+    (
+        "check_negative_sampling",
+        lambda x, o, o_n, w: loss(x, o.detach(), o_n, w),
+        "without float(), item() or detach()",
+    ),
+    (
+        "check_negative_sampling",
+        lambda x, o, o_n, w: loss(x, o, o_n.detach(), w),
+        "without float(), item() or detach()",
+    ),
     ("check_negative_sampling", overflows, "logsigmoid"),
     ("check_nearest", lambda number, vectors, count: None, "return"),
     ("check_nearest", lambda n, v, count: ordered(v @ v[n], n, count), "plain product"),
@@ -243,6 +258,7 @@ WRONG = [
     ("check_tokenise", lambda text: re.sub(r"[^\w\s]|_", "", text).split(), "capitals"),
     ("check_tokenise", lambda text: text.lower().split(), "comma"),
     ("check_tokenise", lambda text: re.sub(r"[^\w\s]|_", "", text.lower()).split(" "), "several spaces"),
+    ("check_tokenise", split_at_spaces_only, "by a tab or a new line"),
     ("check_tokenise", lambda text: re.findall(r"[^\W_]+", text.lower()), "no gap"),
     ("check_tokenise", lambda text: re.sub(r"[^\w\s]", "", text.lower()).split(), "underscore"),
     ("check_tokenise", lambda text: re.sub(r"[^a-z\s]", "", text.lower()).split(), "digits stay"),

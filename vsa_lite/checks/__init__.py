@@ -21,7 +21,7 @@ import torch
 
 SECONDS = 60  # that a check of yours may take, also on a slow machine
 MODULES = ("words", "pictures", "alignment", "captions", "attention", "feedback", "photographs", "scale")
-MODULES += ("exercises", "further", "values")
+MODULES += ("exercises", "further", "more", "values")
 
 
 def __getattr__(name: str) -> Callable[[Callable], None]:

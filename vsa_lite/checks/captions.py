@@ -10,6 +10,8 @@ from collections.abc import Callable
 from itertools import product
 from types import SimpleNamespace
 
+import nltk.translate.bleu_score  # noqa: F401  (`bleu` loads it when called; that is no time of yours)
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -29,7 +31,7 @@ def _same(got: object, wanted: Tensor) -> bool:
 
 
 def _shape(got: object, wanted: Tensor, what: str) -> None:
-    assert isinstance(got, Tensor), f"{what} must be a tensor, got {type(got).__name__}: is a return missing?"
+    assert isinstance(got, Tensor), f"{what} must be a tensor, got {type(got).__name__}"
     assert got.shape == wanted.shape, f"{what} must have shape {tuple(wanted.shape)}, got {tuple(got.shape)}"
 
 
@@ -164,6 +166,7 @@ def check_temper(function: Callable) -> None:
         log_y = torch.randn(rows, V, generator=generator).log_softmax(1)
         wanted = (log_y / tau).softmax(1)
         got = function(log_y, tau)
+        got = torch.as_tensor(got) if isinstance(got, np.ndarray | list) else got
         _shape(got, wanted, "the probabilities")
         if not _same(got, wanted):
             wrong = {
@@ -237,6 +240,10 @@ LINES = (
             ["two dogs play on the wet sand", "two dogs run on a beach"],
         ),
         ("a red ball lies in the tall grass", ["a red ball lies in tall grass", "the ball is in the tall grass"]),
+    ),
+    (  # no three words in a row are right, and there are no four
+        ("a dog sits", ["a dog runs", "the cat sits"]),
+        ("a bus", ["a red bus", "the bus"]),
     ),
 )
 

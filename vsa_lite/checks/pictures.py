@@ -20,6 +20,7 @@ def _same(got: Tensor, wanted: Tensor) -> bool:
 
 def _expect(name: str, got: object, wanted: Tensor, mistakes: Mapping[str, Tensor], what: str) -> None:
     """Raise AssertionError with the hint of the mistake that gives what was got, or with shapes and a number."""
+    got = torch.as_tensor(got) if isinstance(got, np.ndarray | list) else got  # as numbers they are as good
     assert isinstance(got, Tensor), f"{name} must return a tensor, got {type(got).__name__}"
     if _same(got, wanted):
         return
@@ -122,7 +123,6 @@ def check_suppress(suppress: Callable) -> None:
         order = scores.argsort(descending=True)
         over = (box_iou(boxes[order], boxes[order]) > threshold).tril(-1)
         got = suppress(boxes, scores, threshold)
-        got = torch.as_tensor(got) if isinstance(got, list) else got
         mistakes = {
             "nothing was suppressed: a box goes if it overlaps a better one that stays": order,
             "a box that has gone suppresses no other: compare with those that stay only": order[~over.any(1)],

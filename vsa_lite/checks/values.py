@@ -1,4 +1,4 @@
-"""Self-checks of numbers that exercises ask for, worked out on paper (chapters 3, 5, 7, 9, 10, 11 and 16).
+"""Self-checks of numbers that exercises ask for, worked out on paper (chapters 3, 5 to 7, 9 to 12 and 16).
 
 Each takes your number, or your numbers in the order of the question, and says that it is right or raises an
 AssertionError; where it is what a usual mistake gives, the error says which. `...` is still to be written.
@@ -13,6 +13,9 @@ from typing import Any
 import torch
 
 from vsa_lite.words.brnn import BRNN
+
+REGIONS = ((2.0, -0.2), (-0.3, 1.8), (0.9, 0.7))  # of chapter 6's first picture: cat, table, whole
+WORDS = ((1.2, -0.3), (1.5, -0.2), (0.3, 0.3), (-0.4, 1.5))  # tabby, cat, under, table
 
 Mistake = tuple[Sequence[float], str]  # the numbers that it gives, and the hint
 
@@ -94,6 +97,48 @@ def check_shift(yours: float) -> None:
     _compare("the shift", yours, (1 / 3,), mistakes)
 
 
+def check_one_number(yours: Sequence[Any]) -> None:
+    """Chapter 6: (v, s, change of eq. 7, change of eq. 8), one number of v or s changed."""
+    if yours is ... or yours is None:
+        print("one number: still to be written")
+        return
+    before = torch.tensor(REGIONS).double(), torch.tensor(WORDS).double()
+    try:
+        v, s = (torch.as_tensor(part).detach().double() for part in yours[:2])
+        found = [float(part) for part in yours[2:]]
+    except (TypeError, ValueError, RuntimeError):
+        raise AssertionError("one number: wanted v, s and two changes, all of them numbers") from None
+    if (v.shape, s.shape, len(found)) != (before[0].shape, before[1].shape, 2):
+        raise AssertionError("one number: wanted v (3 regions), s (4 words), and how much eq. 7 and eq. 8 change")
+    changed = sum(int((~torch.isclose(one, old)).sum()) for one, old in zip((v, s), before, strict=True))
+    if changed != 1:
+        raise AssertionError(f"one number: change a single one of the first cell's numbers; yours changes {changed}")
+    products = s @ v.T
+    if int(products[2].argmax()) != 1:
+        liked = ("cat", "table", "whole")[int(products[2].argmax())]
+        raise AssertionError(
+            f"one number: “under” still points at {liked!r}: which of its products must be the largest?"
+        )
+    old = before[1] @ before[0].T
+    scores = [(p.clamp(min=0).sum(), p.amax(1).sum()) for p in (products, old)]
+    right = [float(new - was) for new, was in zip(*scores, strict=True)]
+    mistakes = [
+        (right[::-1], "eq. 7 first, then eq. 8"),
+        ([-change for change in right], "a change is what comes out now, less what came out before"),
+        ([float(new) for new in scores[0]], "by how much they change, not what they become"),
+        ([right[1], right[1]], "eq. 7 sums over regions, too, where a product is above 0"),
+        ([right[0], right[0]], "eq. 8 takes each word's best region alone"),
+    ]
+    close = [round(number, 2) for number in found]
+    for numbers, hint in ((right, ""), *mistakes):
+        if all(abs(a - b) < 0.011 for a, b in zip(found, numbers, strict=True)):
+            if hint:
+                raise AssertionError(f"one number: not {close}: {hint}")
+            print("one number: right")
+            return
+    raise AssertionError(f"one number: “under” points at the table, but the scores do not change by {close}")
+
+
 def check_eq_9_by_hand(yours: Sequence[float]) -> None:
     """Chapter 7: eq. 9 of two pictures and two sentences, without l = k and with it."""
     mistakes = [
@@ -150,6 +195,50 @@ def check_the_the_the(yours: Sequence[float]) -> None:
         ((0.5, 0.5), "without clipping every word counts that some reference has"),
     ]
     _compare("the the the", yours, (0.5, 1.0), mistakes)
+
+
+LESSONS = (  # of the high beta, then of the low one
+    ((3, "a brown dog is sitting"), (5, "on the red sofa")),
+    ((3, "a brown dog"), (0, "is sitting"), (2, "on"), (5, "the red sofa")),
+)
+
+
+def check_lessons_by_hand(yours: Sequence[Sequence[tuple[int, str]]]) -> None:
+    """Chapter 12: lessons (region, "its words") of both paths with a minimum of two, then of both with one."""
+    if yours is ... or yours is None:
+        print("lessons by hand: still to be written")
+        return
+    try:
+        found = [
+            [(int(region), words if isinstance(words, str) else " ".join(words)) for region, words in lessons]
+            for lessons in yours
+        ]
+    except (TypeError, ValueError):
+        raise AssertionError(f"lessons by hand: wanted four lists of (region, words), got {yours!r}") from None
+    high, low = map(list, LESSONS)
+    long = [lesson for lesson in low if " " in lesson[1]]
+    right = [high, long, high, low]
+    if len(found) != len(right):
+        raise AssertionError(f"lessons by hand: wanted four lists, two for each minimum, got {len(found)}")
+    mistakes = [
+        ([high, low, high, long], "first with a minimum of two, then of one"),
+        ([long, high, low, high], "first the path of the high beta, then that of the low one"),
+        ([high, high, long, low], "both paths with a minimum of two, then both with one"),
+        ([high, low, high, low], "a lesson of one word falls out where two are the minimum"),
+        ([high, long, high, long], "one word is enough where one is the minimum"),
+        ([high, [one for one in low if one[1].count(" ") > 1], high, long], "as many words as the minimum are enough"),
+        ([lessons[:-1] for lessons in right], "the last lesson is missing: it ends where the sentence does"),
+        (
+            [high, [(3, "a brown dog"), (5, "the red sofa")], high, low],
+            "two words are enough where two are the minimum",
+        ),
+    ]
+    if found != right:
+        hint = next((hint for lists, hint in mistakes if found == lists), None)
+        number = next(n for n, (one, other) in enumerate(zip(found, right, strict=True), 1) if one != other)
+        hint = hint or f"list {number} is not right: where does the region change along the path?"
+        raise AssertionError(f"lessons by hand: {hint}")
+    print("lessons by hand: right")
 
 
 def check_operations(yours: float) -> None:

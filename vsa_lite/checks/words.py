@@ -50,6 +50,7 @@ def check_tokenise(tokenise: Callable[[str], Sequence[str]]) -> None:
         "A RED Ball": "capitals become small letters",
         "look, a dog!": "no comma and no exclamation mark is left, nor anything else that is no letter and no digit",
         "  two   dogs\n": "several spaces in a row are one gap, and no word is empty",
+        "a dog\tand\na cat": "words stand apart by a tab or a new line, too",
         "kitten's ice-cream": "what is dropped leaves no gap: “kitten's” becomes “kittens”, “ice-cream” “icecream”",
         "a snake_case": "the underscore belongs to \\w, and is neither letter nor digit",
         "3 cafés": "digits stay, and so do letters with accents",
@@ -182,7 +183,8 @@ def check_negative_sampling(loss: Callable[[Tensor, Tensor, Tensor, Tensor], Ten
         ):
             _agree(not torch.allclose(yours, wrong, rtol=1e-4), hint)
         _agree(torch.allclose(yours, right, rtol=1e-4), f"wanted {float(right):.4f}, yours is {float(yours):.4f}")
-        trains(loss, lambda *batch: negative_sampling.negative_sampling(*batch)[0], (x, o, o_n, weights))
+        for number in range(3):  # all three kinds of vectors learn
+            trains(loss, lambda *batch: negative_sampling.negative_sampling(*batch)[0], (x, o, o_n, weights), number)
     huge = loss(torch.full((1, 1), 50.0), torch.full((1, 1), -50.0), torch.ones(1, 1), torch.ones(1, 1))
     _agree(bool(torch.as_tensor(huge).isfinite()), "log(sigmoid(z)) is -inf for z far below 0: use logsigmoid")
     print("check_negative_sampling: right")
