@@ -28,7 +28,7 @@ from matplotlib.text import Text
 from PIL import Image, features
 from torch import Tensor
 
-from vsa_lite.labels import fill, ink, outline, picture_above, pill, place_labels, wrap_words
+from vsa_lite.labels import fill, ink, line_height, outline, picture_above, pill, place_labels, wrap_words, write_under
 from vsa_lite.viewer import COLOURS, NEUTRAL, place, region_colours, segments_in_words
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def show_captions(
         own = slice(row * columns, (row + 1) * columns)
         tall.append(max(side * min(1, image.height / image.width) for image in images[own]))
         lines = [max(text.count("\n") + 1 for text in texts[own]) for texts in written]
-        beneath.append((20 + sum(1.4 * style["fontsize"] * n for style, n in zip(styles, lines, strict=False))) / 72)
+        beneath.append((20 + sum(line_height(style) * n for style, n in zip(styles, lines, strict=False))) / 72)
     height = sum(tall) + sum(beneath)
     picture.set_size_inches(columns * (side + 0.2), height)
     axes = picture.subplots(rows, columns, squeeze=False)
@@ -308,16 +308,10 @@ def show_captions(
         bottom = height - sum(tall[: row + 1]) - sum(beneath[:row])
         ax.set_position((column / columns, bottom / height, side / (side + 0.2) / columns, tall[row] / height))
         ax.axis("off")
-        if n >= len(images):
-            continue
-        ax.imshow(images[n].convert("RGB"))
-        ax.set_anchor("NW")
-        down = 6.0
-        for texts, style in zip(written, styles, strict=False):
-            ax.annotate(
-                texts[n], (0, 0), (0, -down), "axes fraction", "offset points", annotation_clip=False, va="top", **style
-            )
-            down += 1.4 * style["fontsize"] * (texts[n].count("\n") + 1)
+        if n < len(images):
+            ax.imshow(images[n].convert("RGB"))
+            ax.set_anchor("NW")
+            write_under(ax, [texts[n] for texts in written], styles)
     return picture
 
 

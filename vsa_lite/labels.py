@@ -64,6 +64,21 @@ def fill(picture: Figure, text: str, width: float, **style: Any) -> str:
     return "\n".join(lines)
 
 
+def line_height(style: Mapping[str, Any]) -> float:
+    """Points from one line of a text to the next."""
+    return 1.4 * style["fontsize"]
+
+
+def write_under(axes: Axes, texts: Sequence[str], styles: Sequence[Mapping[str, Any]]) -> None:
+    """Texts under a picture, one below the other, each in its style."""
+    down = 6.0
+    for text, style in zip(texts, styles, strict=False):
+        axes.annotate(
+            text, (0, 0), (0, -down), "axes fraction", "offset points", annotation_clip=False, va="top", **style
+        )
+        down += line_height(style) * (text.count("\n") + 1)
+
+
 def wrap_words(
     picture: Figure, words: Sequence[str], path: Sequence[int], width: float
 ) -> list[list[tuple[float, int]]]:
