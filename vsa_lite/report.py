@@ -214,9 +214,9 @@ def replaced(path: Path, content: str) -> str:
     return f"{head}{BEGIN}{between}{END}{rest.split(END)[1]}"
 
 
-def digest_of(runs: list[dict]) -> str:
-    """What a plot is made from, as a short hash: other versions of matplotlib draw the same in other bytes."""
-    return hashlib.sha256(json.dumps(runs, sort_keys=True).encode()).hexdigest()[:16]
+def digest_of(runs: list[dict], alt: str) -> str:
+    """What a plot is made from and says, as a short hash: other versions of matplotlib draw the same in other bytes."""
+    return hashlib.sha256(json.dumps([runs, alt], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -233,7 +233,7 @@ def run(arguments: argparse.Namespace) -> None:
         picture = plot_of(name, runs)
         if picture is None:
             continue
-        path, made_from = folder / f"{name}.svg", f"made from results {digest_of(runs)}"
+        path, made_from = folder / f"{name}.svg", f"made from results {digest_of(runs, picture.alt)}"
         wanted.add(path)
         old = path.read_text(encoding="utf-8") if path.is_file() else ""
         found = MADE_FROM.search(old)

@@ -93,6 +93,10 @@ GROUPS = {
     "The built site": SITE,
 }
 TIME = "minutes"
+# counted, not measured: without digits behind the point
+COUNTED = {"equations", "figures", "exercises", "checks", "widgets", "pages", "grounding_phrases"}
+COUNTED |= {"grounding_unknown_phrases", "right_answers", "right_accepted", "mistakes", "mistakes_rejected"}
+COUNTED |= {"submissions", "graded_as_due"}
 NAMES = {"mobilenet_v2_tf:load": "MobileNetV2", "region_cnn": "region CNN"}  # as people call them
 
 
@@ -152,13 +156,13 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if whole else f"{value:.1f}"
 
 
-def cell(values: Sequence[float] | None) -> str:
+def cell(values: Sequence[float] | None, counted: bool = False) -> str:
     """Mean, and with several seeds the sample standard deviation behind it; a dash where nothing was measured."""
     if not values:
         return "–"
     mean = statistics.fmean(values)
     if len(set(values)) == 1:
-        return number(mean)
+        return f"{mean:,.0f}" if counted else number(mean)
     return f"{number(mean)} ± {number(statistics.stdev(values))}"
 
 
@@ -178,7 +182,7 @@ def escape(text: str) -> str:
 
 
 def markdown_table(rows: Sequence[Row], keys: Sequence[str], hide: Sequence[str] = ()) -> list[str]:
-    """Lines of a table: a row's name, what tells it from others, and its metrics; published rows in italics.
+    """Lines of a table: a row's name, its metrics, and what else tells it from others; published rows in italics.
 
     Args:
         rows: in order.
@@ -188,15 +192,16 @@ def markdown_table(rows: Sequence[Row], keys: Sequence[str], hide: Sequence[str]
     columns = [name for name in ("dataset", "split", "backbone", "regions") if name not in hide]
     titles = {"dataset": "data", "split": "split", "backbone": "CNN", "regions": "regions"}
     several = any(len(values) > 1 for row in rows for values in row.values.values())
-    header = ["", *(titles[name] for name in columns), *(label(key) for key in keys), *(["seeds"] if several else [])]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * (1 + len(columns))]
-    lines[1] += "--:|" * (len(header) - 1 - len(columns))
+    numbers = [*(label(key) for key in keys), *(["seeds"] if several else [])]
+    header = ["", *numbers, *(titles[name] for name in columns)]  # the long texts last, where they hide no number
+    lines = ["| " + " | ".join(header) + " |", "|---|" + "--:|" * len(numbers) + "---|" * len(columns)]
     for row in rows:
         name = escape(row.what)
-        cells = [f"*{name}*" if row.published else name, *(escape(getattr(row, column)) for column in columns)]
-        cells += [cell(row.values.get(key)) for key in keys]
+        cells = [f"*{name}*" if row.published else name]
+        cells += [cell(row.values.get(key), key in COUNTED) for key in keys]
         if several:
             cells.append("–" if row.published else str(max(map(len, row.values.values()))))
+        cells += [escape(getattr(row, column)) for column in columns]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
