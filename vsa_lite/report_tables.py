@@ -89,6 +89,7 @@ GROUPS = {
     "Streamed features": STREAMED,
 }
 TIME = "minutes"
+DIGITS = {"gamma": 3, "million_parameters": 2}  # behind the point, where one says too little
 NAMES = {"mobilenet_v2_tf:load": "MobileNetV2", "region_cnn": "region CNN"}  # as people call them
 
 
@@ -142,20 +143,20 @@ def published_rows(lines: Iterable[Published]) -> list[Row]:
     ]
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 1) -> str:
     """A measured number in so many digits as are worth reading."""
     whole = abs(value) >= 1000 or (abs(value) > 100 and float(value).is_integer())
-    return f"{value:,.0f}" if whole else f"{value:.1f}"
+    return f"{value:,.0f}" if whole else f"{value:.{digits}f}"
 
 
-def cell(values: Sequence[float] | None) -> str:
+def cell(values: Sequence[float] | None, digits: int = 1) -> str:
     """Mean, and with several seeds the sample standard deviation behind it; a dash where nothing was measured."""
     if not values:
         return "–"
     mean = statistics.fmean(values)
     if len(set(values)) == 1:
-        return number(mean)
-    return f"{number(mean)} ± {number(statistics.stdev(values))}"
+        return number(mean, digits)
+    return f"{number(mean, digits)} ± {number(statistics.stdev(values), digits)}"
 
 
 def label(key: str) -> str:
@@ -190,7 +191,7 @@ def markdown_table(rows: Sequence[Row], keys: Sequence[str], hide: Sequence[str]
     for row in rows:
         name = escape(row.what)
         cells = [f"*{name}*" if row.published else name, *(escape(getattr(row, column)) for column in columns)]
-        cells += [cell(row.values.get(key)) for key in keys]
+        cells += [cell(row.values.get(key), DIGITS.get(key, 1)) for key in keys]
         if several:
             cells.append("–" if row.published else str(max(map(len, row.values.values()))))
         lines.append("| " + " | ".join(cells) + " |")
