@@ -257,7 +257,9 @@ def test_the_page_has_every_measured_number(reported):
         cells = [row for table in printed for row in table]
         for row in rows:
             for key, values in row.values.items():
-                assert any(escape(row.what) == line[0] and cell(values, DIGITS.get(key, 1)) in line for line in cells), (
+                assert any(
+                    escape(row.what) == line[0] and cell(values, DIGITS.get(key, 1)) in line for line in cells
+                ), (
                     name,
                     row.what,
                     key,
