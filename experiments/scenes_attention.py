@@ -4,7 +4,8 @@
 
 FOLDER may be that of scenes_pipeline.py: region CNN, features and alignments are taken from it, or made. A seed trains
 every variant from the same first weights, and is taught by the alignment of its own seed. Writes
-results/scenes_attention.json; a variant and seed that is recorded there, of this very commit, is not trained again.
+results/scenes_attention.json; a variant and seed that is recorded there, of this very commit and with nothing changed
+since, is not trained again.
 
 Beside the captions stands where the attention was: `attention_mass`, the share of it on regions that overlap the named
 thing by half (`attention_mass_first`: before it was revised), and the grounding of the region with most of it, all at
@@ -62,7 +63,9 @@ def main() -> None:
     vocabulary = Vocabulary.from_dataset(dataset)
     seen = known_sentences(dataset.split("train"), vocabulary)
     train, test = (Pairs(dataset.split(name), store, vocabulary, FEWER) for name in ("train", "test"))
-    done = {(run["what"], run["seed"]) for run in load_runs(RESULTS) if run["commit"] == commit()}
+    here = commit()
+    clean = here and not here.endswith("-dirty")  # of changed code nobody knows whether it is the same
+    done = {(run["what"], run["seed"]) for run in load_runs(RESULTS) if clean and run["commit"] == here}
 
     for seed in arguments.seeds:
         aligned = train_alignment(

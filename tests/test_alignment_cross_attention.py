@@ -52,6 +52,19 @@ def test_padding_changes_nothing(direction):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_near_and_finite_also_under_autocast(direction, dtype):
+    v, region_mask, s, word_mask = example(4)
+    v, s = (torch.nn.functional.normalize(part, dim=-1) for part in (v, s))
+    exact = cross_attention_scores(v, region_mask, s, word_mask, direction)
+    half = cross_attention_scores(v.to(dtype), region_mask, s.to(dtype), word_mask, direction)
+    torch.testing.assert_close(half.double(), exact, atol=0.02, rtol=0)
+    with torch.autocast("cpu", dtype=dtype):
+        cast = cross_attention_scores(v.float(), region_mask, s.float(), word_mask, direction)
+    torch.testing.assert_close(cast.double(), exact, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_gradients_are_right(direction):
     v, region_mask, s, word_mask = example(2, images=2, sentences=2, regions=3, words=3, h=4)
     v.requires_grad_(), s.requires_grad_()

@@ -94,6 +94,8 @@ def test_batches_bring_the_teacher_of_their_own_pairs(pairs):
     generator = torch.Generator().manual_seed(0)
     longest = max(map(len, pairs.tokens))
     beta = torch.rand(len(pairs), longest, 4, generator=generator).softmax(-1)
+    beta = beta * pairs.pictures(pairs.sentence_image.tolist())[1][:, None]
+    beta = beta / beta.sum(-1, keepdim=True)
     real = torch.arange(longest) < torch.tensor([*map(len, pairs.tokens)])[:, None]
     mask = (torch.rand(len(pairs), longest, generator=generator) > 0.5) & real
     batch = TaughtPairs(pairs, beta, mask).batch([3, 1])
@@ -114,6 +116,16 @@ def test_batches_bring_the_teacher_of_their_own_pairs(pairs):
         with pytest.raises(ValueError, match=problem):
             TaughtPairs(pairs, odd, which)
     assert TaughtPairs(pairs, beta, mask).digest() != TaughtPairs(pairs, beta.flip(-1), mask).digest()
+
+
+def test_a_teacher_that_looks_at_padding_is_named(pairs):
+    short = int((~pairs.pictures(pairs.sentence_image.tolist())[1].all(1)).nonzero()[0])
+    beta = torch.full((len(pairs), max(map(len, pairs.tokens)), 4), 0.25)
+    mask = torch.zeros(beta.shape[:2], dtype=torch.bool)
+    mask[short, 0] = True
+    with pytest.raises(ValueError, match=f"pair {short} lies on padding"):
+        TaughtPairs(pairs, beta, mask).batch([short])
+    TaughtPairs(pairs, beta, mask & False).batch([short])  # where nothing is taught nothing is wrong
 
 
 def test_a_shuffled_teacher_says_the_same_about_others(pairs):

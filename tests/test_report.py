@@ -16,7 +16,7 @@ from vsa_lite.published import BLEU, PUBLISHED, RANKS, published
 from vsa_lite.report_plots import PLOTS, plot_of, row_names
 from vsa_lite.report_sections import SECTIONS
 from vsa_lite.report_tables import (
-    COUNTED,
+    DIGITS,
     GROUPS,
     cell,
     escape,
@@ -176,6 +176,17 @@ def test_minutes_of_a_run_count_before_its_seconds():
     assert row.values == {"minutes": [7.5]}
 
 
+def test_a_training_that_was_measured_more_than_once_counts_once():
+    names = ("best, beam 1", "best, beam 3", "best", "other")  # two minutes each
+    text = report.page({"some": [measured(what, seed, {"bleu_4": 1.0}) for what in names for seed in (0, 1)]}, {})
+    assert "8 runs, 8.0 minutes in all" in text
+
+
+def test_small_numbers_that_count_are_not_rounded_away():
+    (row,) = rows_of([measured("best", seed, {"gamma": value}) for seed, value in enumerate((-0.02, -0.04))])
+    assert "| -0.030 ± 0.014 |" in markdown_table([row], ["gamma"])[-1]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -246,7 +257,7 @@ def test_the_page_has_every_measured_number(reported):
         cells = [row for table in printed for row in table]
         for row in rows:
             for key, values in row.values.items():
-                printed_as = cell(values, key in COUNTED)
+                printed_as = cell(values, DIGITS.get(key, 1))
                 assert any(escape(row.what) == line[0] and printed_as in line for line in cells), (
                     name,
                     row.what,

@@ -125,7 +125,12 @@ def _how(name: str, runs: list[dict]) -> str:
     for run in runs:
         if isinstance(run["config"].get("about"), str):
             about[run["config"]["about"]][run["what"].partition(", beam")[0]] = None
-    minutes = number(sum(run["seconds"] for run in runs if run["what"].partition(",")[0] != "all") / 60)
+    # a model measured with several beams, or on several data sets, was trained once
+    trained = {
+        (run["what"].partition(", beam")[0], run["seed"], run["seconds"], str(run["config"].get("model")))
+        for run in runs
+    }
+    minutes = number(sum(seconds for what, _, seconds, _ in trained if what.partition(",")[0] != "all") / 60)
     count = f"{len(runs)} runs" if len(runs) > 1 else "1 run"
     seeds = f", seeds {', '.join(different('seed'))}" if different("seed") else ""
     lines = ["```{dropdown} How it was measured", f"- `results/{name}.json`: {count}, {minutes} minutes in all{seeds}"]

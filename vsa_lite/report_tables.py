@@ -93,10 +93,10 @@ GROUPS = {
     "The built site": SITE,
 }
 TIME = "minutes"
-# counted, not measured: without digits behind the point
-COUNTED = {"equations", "figures", "exercises", "checks", "widgets", "pages", "grounding_phrases"}
-COUNTED |= {"grounding_unknown_phrases", "right_answers", "right_accepted", "mistakes", "mistakes_rejected"}
-COUNTED |= {"submissions", "graded_as_due"}
+# digits behind the point, where one says too little, or what is counted has none
+DIGITS = {"gamma": 3, "million_parameters": 2, "equations": 0, "figures": 0, "exercises": 0, "checks": 0, "widgets": 0}
+DIGITS |= {"pages": 0, "grounding_phrases": 0, "grounding_unknown_phrases": 0, "right_answers": 0, "right_accepted": 0}
+DIGITS |= {"mistakes": 0, "mistakes_rejected": 0, "submissions": 0, "graded_as_due": 0}
 NAMES = {"mobilenet_v2_tf:load": "MobileNetV2", "region_cnn": "region CNN"}  # as people call them
 
 
@@ -150,20 +150,20 @@ def published_rows(lines: Iterable[Published]) -> list[Row]:
     ]
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 1) -> str:
     """A measured number in so many digits as are worth reading."""
     whole = abs(value) >= 1000 or (abs(value) > 100 and float(value).is_integer())
-    return f"{value:,.0f}" if whole else f"{value:.1f}"
+    return f"{value:,.0f}" if whole else f"{value:.{digits}f}"
 
 
-def cell(values: Sequence[float] | None, counted: bool = False) -> str:
+def cell(values: Sequence[float] | None, digits: int = 1) -> str:
     """Mean, and with several seeds the sample standard deviation behind it; a dash where nothing was measured."""
     if not values:
         return "–"
     mean = statistics.fmean(values)
     if len(set(values)) == 1:
-        return f"{mean:,.0f}" if counted else number(mean)
-    return f"{number(mean)} ± {number(statistics.stdev(values))}"
+        return number(mean, digits)
+    return f"{number(mean, digits)} ± {number(statistics.stdev(values), digits)}"
 
 
 def label(key: str) -> str:
@@ -198,7 +198,7 @@ def markdown_table(rows: Sequence[Row], keys: Sequence[str], hide: Sequence[str]
     for row in rows:
         name = escape(row.what)
         cells = [f"*{name}*" if row.published else name]
-        cells += [cell(row.values.get(key), key in COUNTED) for key in keys]
+        cells += [cell(row.values.get(key), DIGITS.get(key, 1)) for key in keys]
         if several:
             cells.append("–" if row.published else str(max(map(len, row.values.values()))))
         cells += [escape(getattr(row, column)) for column in columns]

@@ -43,7 +43,7 @@ def cross_attention_scores(
         direction: which of the two attends.
 
     Returns:
-        S, one row a picture, one column a sentence, each between -1 and 1; float.
+        S, one row a picture, one column a sentence, each between -1 and 1; float, in at least single precision.
 
     Raises:
         ValueError: for an unknown direction.
@@ -52,13 +52,15 @@ def cross_attention_scores(
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"direction must be 'text_to_image' or 'image_to_text', got {direction!r}")
-    regions, words = regions * region_mask[..., None], words * word_mask[..., None]
-    products = torch.einsum("krh,lth->klrt", regions, words)
-    regions, words = regions[:, None], words[None]  # (images, 1, regions, h), (1, sentences, words, h)
-    region_mask, word_mask = region_mask[:, None], word_mask[None]
-    if direction == "text_to_image":
-        return _attend(products, regions, region_mask, words, word_mask, SHARPNESS[direction])
-    return _attend(products.mT, words, word_mask, regions, region_mask, SHARPNESS[direction])
+    with torch.autocast(regions.device.type, enabled=False):  # TINY is 0 in half precision
+        regions, words = (part.to(torch.promote_types(part.dtype, torch.float32)) for part in (regions, words))
+        regions, words = regions * region_mask[..., None], words * word_mask[..., None]
+        products = torch.einsum("krh,lth->klrt", regions, words)
+        regions, words = regions[:, None], words[None]  # (images, 1, regions, h), (1, sentences, words, h)
+        region_mask, word_mask = region_mask[:, None], word_mask[None]
+        if direction == "text_to_image":
+            return _attend(products, regions, region_mask, words, word_mask, SHARPNESS[direction])
+        return _attend(products.mT, words, word_mask, regions, region_mask, SHARPNESS[direction])
 
 
 def _attend(

@@ -16,7 +16,7 @@ from vsa_lite.alignment.pairs import Pairs
 from vsa_lite.data.batches import Batch
 from vsa_lite.words.vocabulary import Vocabulary
 
-FREQUENT = 0.15  # words in more than this share of the sentences are not worth grounding: a, the, on
+FREQUENT = 0.15  # words that occur oftener than this, per sentence, are not worth grounding: a, the, on
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,31 @@ class TaughtPairs:
         return hashlib.sha256(b"".join(part.contiguous().numpy().tobytes() for part in parts)).hexdigest()[:16]
 
     def batch(self, indices: Sequence[int] | Int[Tensor, " pairs"]) -> TaughtBatch:
-        """The items with these numbers."""
+        """The items with these numbers.
+
+        Raises:
+            ValueError: for a taught word that is to look at a region that its picture does not have.
+        """
         indices = torch.as_tensor(indices)
         plain = self.pairs.batch(indices)
         words = plain.tokens.shape[1]
+        attention, mask = self.attention[indices, :words], self.attention_mask[indices, :words]
+        beside = ((attention > 0) & ~plain.region_mask[:, None]).any(-1) & mask  # (pairs, words)
+        if beside.any():
+            pair = int(indices[beside.any(1)][0])
+            raise ValueError(f"the attention of pair {pair} lies on padding: its picture has fewer regions than that")
         return TaughtBatch(
             **{field.name: getattr(plain, field.name) for field in fields(plain)},
-            attention=self.attention[indices, :words],
-            attention_mask=self.attention_mask[indices, :words],
+            attention=attention,
+            attention_mask=mask,
         )
 
 
 def worth_grounding(vocabulary: Vocabulary, most: float = FREQUENT) -> Bool[Tensor, " V"]:
-    """Which words of the vocabulary are worth a place in the picture: those in few of the training sentences."""
+    """Which words of the vocabulary are worth a place in the picture: those that occur seldom, for their sentences.
+
+    It goes by frequency alone: on Flickr8k it keeps silent about *dog* and *man*, too.
+    """
     counts = torch.tensor(vocabulary.counts, dtype=torch.float64)
     worth = counts <= most * counts[Vocabulary.END]
     worth[Vocabulary.END] = False
