@@ -136,9 +136,10 @@ def main() -> None:
         cache = tempfile.mkdtemp()
         os.environ["VSA_LITE_CACHE"] = cache
     try:
+        material = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(MATERIAL)])
+        made = execute(material, chosen.size)
         if not chosen.only:
-            material = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(MATERIAL)])
-            record("material", "What chapters share", chosen.size, *execute(material, chosen.size), Counter())
+            record("material", "What chapters share", chosen.size, *made, Counter())
         failed = []
         for number in chosen.only or numbers:
             try:
