@@ -61,12 +61,19 @@ def attention_mass(
 
 
 def attention_grounding(model: AttentionCaptioner, pairs: Pairs) -> dict[str, float]:
-    """All that is measured of where a model looks, in percent: its attention as `evaluate_grounding` has it, and
+    """Where a model looks, and whether it should: everything that is measured of it, in percent.
+
+    Args:
+        model: a caption model; with the cycle, its :class:`~vsa_lite.captioning.localiser.Localiser` is measured, too.
+        pairs: of a data set whose phrases are linked to boxes.
 
     Returns:
-        `attention_mass`: see :func:`attention_mass`; of a revised model `attention_mass_first`, before it was revised,
-        and `gamma`, no share; of a model with the cycle `found_again_mass` and `found_again_iou50`: the same of its
-        :class:`~vsa_lite.captioning.localiser.Localiser`, which knows the word that was said.
+        What :func:`~vsa_lite.evaluation.grounding.evaluate_grounding` says of the region with most attention, and
+        `attention_mass`; of a revised model also `attention_mass_first`, before it was revised, and `gamma`, no share;
+        of a model with the cycle `found_again_mass` and `found_again_iou50`, of its localiser.
+
+    Raises:
+        ValueError: as :func:`~vsa_lite.evaluation.grounding.linked_phrases`.
     """
     found = {"attention_mass": attention_mass(model, pairs), **evaluate_grounding(model, pairs)}
     if model.extras["revisions"]:
